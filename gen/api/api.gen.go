@@ -2312,7 +2312,7 @@ type AppointmentCreate struct {
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	HoldToken *string `json:"hold_token,omitempty"`
 
-	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff, from any caller; only staff can read and change it. Surrounding spaces are removed.
 	//
 	// Example: Bring the X-ray of March.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -2393,7 +2393,10 @@ type AppointmentEvent struct {
 	// contain null.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
+	// Note With `cancel`, the note of the cancellation; with `book` and `reschedule`, the
+	// reason for an override; otherwise null. The appointment's own `note` is not part
+	// of its history. For the clinic's staff, absent for others.
+	//
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -2405,7 +2408,7 @@ type AppointmentEvent struct {
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Reason The coded reason for a cancellation.
+	// Reason With `cancel`, the coded reason of the cancellation, otherwise null. The appointment's own `reason` is not part of its history.
 	Reason nullable.Nullable[string] `json:"reason"`
 
 	// RoomID The room; null for none.
@@ -2485,7 +2488,7 @@ type AppointmentOverrideRules string
 
 // AppointmentPatch The members to change; absent ones are left unchanged, `null` clears them.
 type AppointmentPatch struct {
-	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff, who alone may change it. Surrounding spaces are removed.
 	//
 	// Example: Bring the X-ray of March.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -5711,6 +5714,13 @@ type Problem struct {
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
 
+	// Held With `doctor-overlap` and `room-overlap`: true if `conflict` is a hold, which
+	// becomes an appointment or ends within minutes; absent if it is an appointment.
+	//
+	//
+	// Example: true
+	Held *bool `json:"held,omitempty"`
+
 	// Instance Path of the request.
 	//
 	// Example: /appointments
@@ -6880,7 +6890,12 @@ type Webhook struct {
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6896,7 +6911,12 @@ type WebhookCreate struct {
 	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6953,7 +6973,12 @@ type WebhookCreated struct {
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6983,7 +7008,12 @@ type WebhookUpdate struct {
 	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL *string `json:"url,omitempty"`
@@ -7323,8 +7353,9 @@ type CancelSeriesParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7341,8 +7372,9 @@ type RescheduleSeriesParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7374,16 +7406,18 @@ type CreateAppointmentTypeParams struct {
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7442,8 +7476,9 @@ type GetAppointmentParamsInclude string
 // UpdateAppointmentParams defines parameters for UpdateAppointment.
 type UpdateAppointmentParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7460,8 +7495,9 @@ type CancelAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7478,8 +7514,9 @@ type CheckInAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7496,8 +7533,9 @@ type CompleteAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7514,8 +7552,9 @@ type ConfirmAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7532,8 +7571,9 @@ type LeaveAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7550,8 +7590,9 @@ type NoShowAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7568,8 +7609,9 @@ type RescheduleAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7586,8 +7628,9 @@ type StartAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7604,8 +7647,9 @@ type UndoAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7780,8 +7824,9 @@ type CreateClosureParams struct {
 // DeleteClosureParams defines parameters for DeleteClosure.
 type DeleteClosureParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7814,16 +7859,18 @@ type CreateDoctorParams struct {
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7850,16 +7897,18 @@ type CreateTimeOffParams struct {
 // DeleteTimeOffParams defines parameters for DeleteTimeOff.
 type DeleteTimeOffParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ReplaceWorkingHoursParams defines parameters for ReplaceWorkingHours.
 type ReplaceWorkingHoursParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8162,8 +8211,9 @@ type CreateHoldParams struct {
 // DeleteHoldParams defines parameters for DeleteHold.
 type DeleteHoldParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8223,16 +8273,18 @@ type CreatePatientParams struct {
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8252,8 +8304,9 @@ type MergePatientsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8284,8 +8337,9 @@ type ApplyPlanParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8343,16 +8397,18 @@ type CreateRoomParams struct {
 // DeleteRoomParams defines parameters for DeleteRoom.
 type DeleteRoomParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateRoomParams defines parameters for UpdateRoom.
 type UpdateRoomParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8400,8 +8456,9 @@ type CallTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8418,8 +8475,9 @@ type CompleteTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8436,8 +8494,9 @@ type LeaveTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8454,8 +8513,9 @@ type StartTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8472,8 +8532,9 @@ type TransferTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8503,8 +8564,9 @@ type CreateWaitlistEntryParams struct {
 // WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
 type WithdrawWaitlistEntryParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8521,8 +8583,9 @@ type AcceptOfferParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8544,8 +8607,9 @@ type DeclineOfferParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8577,16 +8641,18 @@ type CreateWebhookParams struct {
 // DeleteWebhookParams defines parameters for DeleteWebhook.
 type DeleteWebhookParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateWebhookParams defines parameters for UpdateWebhook.
 type UpdateWebhookParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -42009,1006 +42075,1029 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P0Jcxs31i8OfxW8nH+V7YSkSS22JVVqruLlRpN4GUsez8T0o4a6QRGPmgADoEUzM76f/S0cAN3objTJ",
-	"pjZnoqmpisXesByc/fzOvzsxn844I0zJzv6/O+QLns5SAv8+nM04ZWpKmNJ/ymw6xWLR2e/8hNMxwgxN",
-	"eCY63c4lTjOi7zjLxmMiTvFYEXE6pSxT+kWDrrtwRsZckNKVWBCsSHKKVWe/szXYetIbDntb2yeDZ/uD",
-	"wf5g0B/A/37tdDsJjxUXpzTp7A+7nSQTWFHOirdtD7odwpJTRafEvOxpb7DdGwxPBnv72/pl+i328RlW",
-	"lDDl3iY4n8K/WZam3Y4kghLp/6CwUOE3D9ybpcIqk539jownJMlSknS6HbWYEe892SxZb7pfv3b99X8O",
-	"y7TeLqyzTpXpN01vODDD+n4w3B8MYFAv4O1mPG84F+UxHSLzdX884yxNTxmGd78QfaSfQj/hJMF6geSM",
-	"xBSn9HcYpb6FiClWPOXnC++D632qBTUtH5VdFypPcazoJensK5GRbodfEnHG+cVpjGdAv0uH33K/35lN",
-	"OWSsOlO7XaWzRoWanCZAFZ3h3rOd3mCrt7XXaXWkyBTTtLPfwYz1p5lURPwfywD6XJzrVaJCKrdMemDF",
-	"0iSEKTqmRMjO/qfP3U6Kiztfw7s63c5U6DUxHxxud7qd2YQzfcf3O0O0s4N2d3fRYIi2tjdcK0OHV12x",
-	"TZYhON3G2XlDPsaXJPmz7vGMS0nPUnKaZLOUxhgYkn5zi83/2u1MCE5gUP/uHMYxmamXLOYJZefA/4iM",
-	"BZ3Z8xiZSahFhOgYqQlBZzxZoDmWSEs+QaQkyT6ShCWIKpSx4lf08P2r52hvOBwgSWL9PjTc7e/2h08e",
-	"9fXCmlXs7HfcJzQ7iydkikGSsmza2f9UXPxspIEWEEroseqZPMfxhDznTAme1gd/MiEoTjVZoCleoFjf",
-	"rEd5limk9xIJcolTqpdO/0xwPEGai+cjH+Yj3+1v9bcq454JeokV6SLGe/DuTrcjyG8ZFSRxHK+Y0BR/",
-	"+YWwczXp7A8HRoYoAnv/P59Q7/99/v7/6wRnOMFpStg5qU/vJz5HiiOcqYleI00OoTUf9p/0h5Wh/0iw",
-	"IAIJgtPpD6POlEzlqNNpGO52m+FypghTJzhAS88nmJ0TieZUTYCUYnPzARpzgaKjce8NZ6T3Gqt4EpXH",
-	"O+pM/3X2D7Yl9uLB8dPs2fjn37a/vBzOYdAbrfnDj48f/XXU+XTY+xX3fh/09k57n78fdRpmZfjFLzy2",
-	"cqo6tQ/vf9EcaIK4OSSMzJEgMRdJeR6PcaGUyMfDpYMfcy0KO/udTNCeIGMiCIs1jXmz2tKzqo/3ZXD9",
-	"/0GE1BRhx2jG180XP7zuw/WXeKe8wqPOp0Fvr3lRX02oCI7zJB/cA4ku7aCxRBjNCb5Ahh8ghc+7+lfK",
-	"0Kufjt4fIPJbhlN9IKIpUbhvHzxKYErNEygm+/Gxm66/wjvdzpQy9+duaYr6ieWTfI8V+YVOqWqa5hRT",
-	"Rtk5OsuSc6L2USQipPgFYbKLMEtQpCJ9lDlLJMqYoqnmVFQirYAtkCBScUGS6q7FmmmIUedA/DA4UD8M",
-	"tzprHotR5xPu/a7ncyB+MFM7UPYfDTMkSiwOtc1Sn+KxHbjiaI414wULBgn9CGXnpVFvrXUWKFPbW2aH",
-	"6FRLiO0negZTysyfw3yIlClyTgSM8R+gJVRH93GClT0JcsaZJCghM6LHy1mIkW71d/u7FUZq5Oe6q2u5",
-	"TRf1wqv5Vd8t8JSoXDwrLkIj52iKL4g0bBT4qjnI+u8J1USx2EcYzYiQ+sQLhFFC5EUfvYeDRRJ9dCRh",
-	"qqul4Yhxli7Q2UIbRJRJhdMUOB3wap4pX8hQzg4QVxMi5lQS+KIvghJkiY9RaY+x/hpLkJpQiYzuoSmY",
-	"njMg3RErrehYcKZgsFqT0rM1j3S6Hac6vXx93Du0xkvzunundljehf8ZjTKtDvXgv8NX8J+nr8yfe/rP",
-	"rcHWs57570v4z5Mn5s8ne5+/08/LK73iqiMIn0TP4D16EeY3nvh5IBEt842hXW8tyIrVpslS9vn/CTLu",
-	"7Hf+8rhwhDw2V+XjoxfVcZ0sZmSNsSE9udsb4HOcEpZg8YqQpGl0sb0HjQlJbnFoKZeZaFyz2Fy+xfFk",
-	"QoY4kh5MxMgXdRrDHZHTMmaCXFKeSTTDmkdlzHArGC2M8LeMiEUxRPN408HeWn6wS8pc+JC8ICm9JGLR",
-	"tKJTIiU+X3tFE/u606svrfHUNI3LeGtub6O1dvacZyyguLw2shexbHpGhN5oQSTPRExAG4Ndh82O8Wym",
-	"eb9CW4PBARpowZ8JpuVruoD7IsUVTstK5+4gTBmnMQzHn0dCxjhLlWX4zUrC1nDn6c6z7Sc7Tz1VYRBU",
-	"FfS8X9kX1Yzh/5WcRV0U4Zkxvylnj91vinxR5g8tbku3jCdUfG/v09KV4ATx8YhFRnuI+uhvx2/faJmo",
-	"1wQWR2azGRdamppZHSDMFmqiNUWSSoLOiZJoZ/CkKj31VxpO1qldn41k5kP94v889Gb1Hz3hRzDj/1Qn",
-	"++l79FlfePTwAIzF7x79tdkGeAe2TWC1J5glKWXnP6SEaSM+2rc6A8rYBeNzhiTBIp6gQmfqo7e+YrJA",
-	"GNTN/yWxqirJ1bc3aRt2eJsxpCWWsp26UgHN9MioRgdI8qlzYUjnZClNw5zs4HbPzMv9gdtRnHGeEszy",
-	"Yby3x7eJ97jjDdyni+YTGk8cteaGWoUvdYad6+ZMeqgedzpOeaOeI1Ou7GixtGyHJKDgWqKpDLa3Ndh6",
-	"OtiGmMRg8Gtve3CTw/+Jp42KxoSnt6hfHCVkOuOKsHjxM1mEeL22MrTBRolEEo/Jvt323zIiwRIlX0ic",
-	"aU7FWUyM0Uq0SDRmnuFU+hFwlI6YM7b6aGdrC0W0GEDvgix6gmSSJBEYMxgldAx+D+U+eIB2BnsjVnuM",
-	"sl4mSaRpMyXF58DOYGgm+LkgUvbRMZjL8PatHYj9yCoLfUYG23tPn5HeziDZ7e1sk2e9s3hvu/fk2d4O",
-	"3n063tve2mliFt5y9vR6NnGN3d1lXGM0+rI17I1GX56+bOIeR2Nw19Q37HA2s7LVKFpGnFDf5YOkommK",
-	"Jlgakyx6eYLPo5DFu90f9oeP9rV5SLRUk3pjceq5YGQXpN13dsPYoo8+WpPRN/e88VA5YhmLOUuo/ghO",
-	"q+vvnDDhBbZ+qs348Wgkv3s4Gn33H+f9+59R5/N3o85DfaELV8sXHn33SP/atAdvOCMN+/AeeA7aHuy4",
-	"xbfLTKVdf1hTuCRJ0+JvPdo394kRW2fxWy5l4W9dsp6DOnEOLHE2LQyL0ywhoUVJwUNg6BD8QtTca5zC",
-	"4IH37MAukkQLd2V4d8ynUyxLfPFTpwj82IDmZ315lnI9gDFOZYN8tB8uTZwqMpV+9CH88jwAkF+trAGo",
-	"nkfmZVtAj/aPwj2FhcAQ4mT0t4zYy5qBf+12pFoYVwgXU/2yn0mjuXL47ghdkMXtCYwGZ2bdJoC19O2B",
-	"tZT8FF6/kY6/hh/wrZYmTUsZcX21T5MIKecZtDsM8S7FU62299GROc+EafGmuShm4A5D8AJNqIzPuyNW",
-	"kZOCjDMIi0WM9+DW6JHxYEs44/BRarxySM1pTA5y9xtVXf1NLT3z9+Ezw2WJ/W4+6GJg8wlhiCqEhaCX",
-	"pCrphuEtgLcZe7YVZdgAbdPy2qW8PUp9l2LWOJgUs9sbyXvOp426NefT2xvJMWTmNGrNcPX2RnNC4wvS",
-	"SDAKrt7eaD5iqlIqG8czt9fN+brFcZGzCecXjcMyl29rPF/100aDr2a5vaZS2iQCG9nV//R9AzPBz1Iy",
-	"BV8IJHCs9d135inz8YqPwFMWeoyr3phnLInARhFa10SMlxzLNvZMzWpVfL93MQHnV+6NCUkapyCzeFJ2",
-	"QYPqR41kEuSSX2gDTADXJ19mFGKChf/4TmZmPt04J3u9viXORXsXg7anqXHQ9np50ChybuDSc1TBdjDu",
-	"nMqBqYJWeRcTNfps4zzN5fqAX02o+AXbYG/DYHN35/oj1a99OyMm1/JtpmI+JaFhn2jzWmBBIfYN+tQ+",
-	"UpyjKWYLp2wZs0hrQglW+AxLmFTG8CWmKT5LSR+BtIOEUwhT6nslnhKbT2BjwsqYZ1RCoorAsVHCTAaU",
-	"VsAYqo7ZLBgeMbthEMhyoRDubn4gUfSlZ2+RkVHLvKSsUtJAaNnsvY+LG10gvpdH4pc+V8TsvxZOQFjO",
-	"dffVz3Q2xPL2kogUz/QPeQoelVL/45N+ZwLhHc7GKY3BoiIK01SaD5rss+I+S57cvrPbkQupyBSyYdj+",
-	"lEzl/sxR9+duR5EvqhQoMWSs0FgQohcnoficcaloLMv34VQQnDg9viQrgBI0ddApGC9ggFO16Ox3iBBc",
-	"wJedb/TEWBthIr7eQ2B3qgj4A+kKgiVnEvxveYYVXDGE3kDbI+aI25wKvf76vgi2rm83qW92KHJeX5lm",
-	"50WEryD1rvVqaOOHS1LYJDntI61CwWCqR0DTIRdnNEkIu1VWOHZfNTzQ5i+gFMcXMnd2aomKZkRMNa/m",
-	"rIu0PpXAShW/6nlEseBS9rig51S/EYPxi8aCT3NDUVJFjJ2HcwsRlgrSFI2fTPMu/bqUxzjtcZYuYHhg",
-	"IIpLIlDCiaHxUgKgGbwhAwzhJZnzRRjEiFElEZ8zNMXxhDLjIazxoI8fP/YOvRevYilFniIs8U9Yepqh",
-	"vNX9nGDZ8/Pson3f+QkH3bsKKxVjplfyjKCEpERZ5eknnt6JTjjhabMqaDLqIUxQF89HDBJab3W0NoWW",
-	"ctYbY5qSJCqHCHI6nWIVT8oC9QBFwEplZPkCRA5G7JJyk4DUR28Zwih69/b4JEI4lbwxZGC+ekFMdjK4",
-	"WipBhNx9YtnNz2RxxD5IcqvL1RC52PeCFm7liu3Vs8odx35Aw07jbkwvChNoIlTrmqwT6WucjrmYktsl",
-	"06n7as8ub4VMCxYwwwL8dNQcJgjOd5H768PJq96zLsII3GbIuHwN984pPSFajD6C2b7BU3KCL25Zpmnp",
-	"1FP6s3aa+gdQWq2+Q5k+InC8oBoCcmyDx+vqBPqGK5PpoJXv210Grno4/7Sdg0u7cMEpnKZ8bu20hGKj",
-	"s1vNhUpPdbHpKzAn6+28i4NnPamNBy93WlcP3rsUszsZcIpZ82hTzOpDfc/59C6GKjifNg5VX6wP1fhU",
-	"72Kwxl/b7DSCy4EBK3zLx3AmSB7wrSoJuVJmEwORpCw2IXyX+6+V7KJAAb0nGIqN8DmmDNQ3QXAl7A0T",
-	"Nf7lu9gZ47tu3Blzub4zJ3RK3o7HdzPiKenx8bg6ZmcnW08WlEfx8Tgwds5/weL8lgkLL1KOk57ivJfq",
-	"r9tBg4uGfIkJSazBCjbTA4kgwIgePtlBP9MfUcZSIkEdHdPzTJt4eWL7Izer15gt3lsL6nZ5EVakB+M1",
-	"x6Xq5jowRRXOC1CEXl29iD43nldIW6evuEDR/315gh5LJQieOp1aL6B+ec/8LMumsN78rYGWhAzZG+7e",
-	"aXWymJG7DjloVWGtuAPoFLUz84GVKidudRpZ+dt2w53SrmmKXxCmpzI1i6x/08rtQ/gvSjk7J+IRAq24",
-	"P2JR1WMQAdkY++6HUcfqz6fw2lEH6kmx/YgJYpgsTZMK8+Tp7uBRf8QOGSLTmVpoJRUqQXHq1DZIBwZP",
-	"kh3gdfswPhQe49veGfdduyvW46OV0UsiNMcz0Z4lPu4DvVeQLzzHcuSy7rs2KQ8wJirMAUXc+Bx7Nr3W",
-	"8QDOmM1J0vuUcq34T2hKRgw7Z5W+cEb012I+nVKlSHJgP1X2RUaVDLkIfPXaJPHUgREDM6POYjZnFh8Y",
-	"+TID+rpdY58pIhhOe3AKon2EGcryoSD41XllzSZ3UcrPtRqUr1tk+f0pTSLLNfLs8NfaYLll4sw/3gNz",
-	"CXigJZXCVCqck2Br2URDWx3c06w7clGaEQNpDX654hZXkl6PjhjrrefXrC+jhEqF+1c/1H8nEUb77R6k",
-	"ETQHGkvZBnXRYbMC/jAx0k4RB7F5AzSYcFwU/2pNBjMnkfqdbmcmNIEpaqJOPojDisQFJhVmoG+4h84W",
-	"4apKe72aZt+5IIv9YaD2+s9VZFhCEWquUkJzCP7k+QoUvGvACqQ8QCxLU9BaGWekmrLiJ/g92fET/PYG",
-	"g6fDvb2t3Z2nO4O9vWE520+/1Ehqk9JSzf6DpFAqiGxHL2aiq7JiLLRHJnNyrFKWycMD+YmlQiZ+pzhw",
-	"TQMtZNeFjhEjl0TodcnXItGWAOALlShwe6tEgFuDxmUoNtCkAQVz4jIx09tmw3r2zBVH4D0ZEyGIQJr7",
-	"47Q8lOGf8TDYvJuVW27vK3bY/s64uqltFjwlqyj3vb4HuDKf2UB+uZQgTfncRlFmWChGhCndg9pNlyq9",
-	"7AvH+s2VdOjBGinQX/0UtU8mZw0I104sH7PPkEqwPiVOXzr7pW2rHNwCY4afaWukA9XLWlAVCGI4cYUL",
-	"7zxxZBPNKwuYSy991M2A+ugIsndNMEEvLWcELQgWzhkRFYOFePs5vSSsi7BCUy6V1o0vSR9F+cQjk1xs",
-	"Q9TOG6DXKc9xYInRxbwNxWxhfB1GvyqL1hKXX838NuKs94zoGhnRf9Np9w/6qgMZUEMOAXznXmu81xq/",
-	"fa3xoskCuiALC8z0z97huyPwlPTR8YTPmSno0+ZWmdamZCpPh6d/+23w68Xfh5PBdCt99nzAfrt4t813",
-	"xVO5p4bZ9uXu/OmXvcXw9+3D3R+XM84KmhO83uAAnZZwFv69s/01uOn3KvG9SnyvEv/RVWLDpJrl8C9U",
-	"Brb6LTM1f/rkWFEs67I4X7DGukaZp2AbRJGzha1yWWutrY+pstjV1dYcoACuWfXON+SLsiA4tT2BL5Tf",
-	"Fl64EjB0VX054/wCwi1jMA2scHSWgk3u6JqE0qiAHo5QNkOKA54XaPumwJWy8+6IRQ7ZOfLgG0oPz9JM",
-	"oqgKdxyFrIMwTnWtItRcsKEGVQF4SjJImzJj8cwUSLHAgpiwJI/jbEYryB3DpWWgTwbLIV4a0bSbxm8x",
-	"676hCcSYxcQCtK0i1+f+vV+7m6m/tvZ5xQOmlqWm7q3WguoY2ys+ZO+3OwRaWg5cfu06GuOKBK0MrhUU",
-	"Z27HKWU0fiCRVHg87iJ8BundcGq1lS0r+Ks2aZCgf/YEXuiz/tqhknhibreuQlTF3H+5StHtfOnhLKEA",
-	"fap/xeMx/MjxjPZinpBzwnrkixK4p/A50E7tfs2o+SURgiZktczIz/hb98jXHPF9ZdjE3va1jBG/Dp2Z",
-	"+o0lKJWl0hSpScvTj7mCMo8qyNHPjGiRQZnNqnrNWYIX/ZUm6Z+bynCaGoXRdjVoqtu+M6PUa7DQXMdd",
-	"0q1tOZTWWa1icYuj9dojrM2eXTuItU/rsXngq9c0Yh2UyTvbQx+yfc1VCdkAHpspa/5uFQo69ummtCsB",
-	"EeyJ1CaNqRtWBPOtqxgf3nxXKMVGZ2npa39hCtUgaIx8DaludiyT6A0CvY+OMyF4xrQ+jeQMx1qzBWy5",
-	"Kb+sct2PNE0hdc6lqOYq8ISnNMHGFrqX81XXgROA6yq0780T1XNhX7SKyjaM6JQYCAdrrR8wnJDFrZHO",
-	"pWUgbevUiNniVJ/QAEVKSc8ZRGpkRqGCAepZQfb00dF0llIHalfULDDIecXmJp8s7YSqGIB3oa5PeGoT",
-	"ARugPyArEI4y1LnxSiWup+A8/dvft3/9cev1zj+fnOz+6+8fX74/+fXD1vbObvmE7QxqDqMKcOxW72kQ",
-	"bK178/zi3hpYn0usq8cHlPebVMUByMlHjJrihUlrpKodMdyr7OtHPXP9fPWebqSEeprkGkA9vgxqVMu8",
-	"cawQUC8vgw7Ct6yAdhxXIAu6JueOKmmsQU/zcGUxNfEThzuagK4cG7B/SO2EwvUpmZ5BdXndI/ag/E2q",
-	"ukhyPb4oYwmPRgzYuSCuvZvFnySIYJFSPUo6Jd2qK62PIqM4Rnl9kMVBw7axAZQ+gC/GdCJIqEJKYGoA",
-	"Ls+4mphxyT56zYWblIQDekYQTpK8B4EF/dMiXWuvnI2pmOp/TUh8cUqZ2z64qI+r0tox46dywuedbicl",
-	"+FL/YtRPcOMnHLzrbtK5HqyPMxHn+r90OuNClZEF7RBqJI+b+0EkVPOag4aODaaeCqcZUE1UtFAwabjO",
-	"UgQNwsZhAKCgj15t5uEqtXFYHhW7d2lt5tLawId7m0reWPDpaWHGB6KrrjWAuakLzKJm0UcHHnVWfPAU",
-	"8ppGjHyhUvXRG1N6nWJh+ptghvSZRmckxpm02CbnhBGBFRcSjTWX4OYmCbRv0FC08NXfNGyhWYtcQbu4",
-	"9/tpK5VSL4pW8HuKfFEW0CXHMrIcz+RuIacGbeyBrtio96rmTZ3S61I+HThPUqKEmquj1LftOqj1D+cb",
-	"3UjR46cbOxwrmh84u6xWVWaC/mfyfV7tiPO1x5Ja6fZghR75k2kH1YA2by7WVcm1o/UvAevd9aDiaUKk",
-	"MjARLeL0FaW3FLEfDgb1mH0w9L5iIVanKvi4QN2iAssWYEFRFkv4vL42epvrr35lIOgNmbkkIvOKQqgB",
-	"C/bxiEBPzjEciPC+X2bhfiPlQdFIeVXuTMAVsjJ3ZkmmRnXs5WwNIG7Q5lvlbRQJEjeWvNHt6KU5/R2a",
-	"rS5/7IROya/6PuAUq/a5sLluYKu3bnir10hpMUwNuFnHX8QVp++t57ip4NllKZHW9NBrYHWbhAR898uk",
-	"o7m2sUZ0MqdMGityamHaCLEWpOHBa7jt77Wi9bQikaWkgaGIghwMlINJhzoTBF/IEg+pOmT1k+ZBnD+m",
-	"zXynLPc9I59nStKE9OZc6Pt60Aokl7Ye8KRD23G/hDoAeLcv6QSw3bYTQDWuAWu24pi9c+0oWkQ1TN8z",
-	"49lR3MryA3deOLPuypSMVdHArYsizUsiFKcEC3DlQLxhSpn/weGtR9/uvembxNzuPd3fcmvPZSf+feFd",
-	"vIVjv84R3zSkWW9s9i0EKzeJOC01j6E5+B/MRF5Bg8dL3HwWfrhuYaLIEW4SdVFk/e32jwmJL0hySqG3",
-	"ImWnDlAwGjFoi+0c8ElkkmwXHljVA2n7DftdR/R0D1Bk/SXmK9Z1796pKf3U+s9PAc7kVBLCIpRwKEww",
-	"AQQzH1KOIBwgJYhWPJhrTmiaZmFph5fj0zgFJJ97EWow/85nDo2b8ol7QYckjzGYx/0IRHAGZaXF/3JN",
-	"IlSa9QaOMKvlUPXvU8S/tRRxnvIsEChy3S6QuQFk+V+EOD8/OyvL5r9skaeJ+6qTvU9LkvhpSfL+5dOg",
-	"t4d748//fhIuB7tC5vkpTQKr/yoTYKVZ2wzNoSk6HEmt/NsqHbq+G8pIjBXehmsQKOvKLipPDdhzsJQK",
-	"5m5rJPMpryVCw/VuH8D86JoWq4DkhCXJYcSZqljLxxeUIeBV91VvHci5alB53FYVJqlJ08JTUoCKUokw",
-	"qEYkQbiiGlVVg6ZttTqHbPbJAyKgLf8xervCF9AMKyYHiI4N1FoX1DOnkF3fyZEzElOc0t/hPASGeVy+",
-	"wdYDu+MdPNroaGwcNOB1BCFesIwImKydk2lJai6uX6xXGlF5jruBKV5TTq+t6wvEAlpm4loxUF/7Emct",
-	"0a9HRz4H2jiZVysRz43psJYu0c1Vt5Kn1JwZhzqIxjQQoMDjMcCqneJK54EKo5vFfKrP4YoP2JRDyBF3",
-	"nuwchgMNu4PB4Ooe7eEgdFTu1ad79elefbpXn+7Vp3v16V59+q9Wn7oNass6atV1VLBA3QhHOEm+BS8O",
-	"aFq2cgZFg+j6pHq386WXt5Ie3JGScovT20CFKY/uL8PdJ7txZYzXrdiUht2xn/zv1VzaayTlPdGyK1ot",
-	"zUqranvK32stfzStpbz1wMzb7j08dK/b3L1uE4Y4rLGUNYR+qyRGEO/tgJdqT18RgakcTfqGoZj0+DZJ",
-	"njHOLYig44BuBd0snm7vPXm07yLrfhFV++D6vW/o3jfUBK/5J1eW7t039+6bexXn7lScunjNEqqMgFxW",
-	"yJxYkYhsiXDMRRIK79i+P+GMKihuBa77t+O3b8pFg7ahyBxL198ZFS3t4MHy8R51vt8Zop0dNNzaRju7",
-	"6MnTUad20CFyszyd/trSpY0YDE+ep8k6k7fFkghqJc30k9L07252ZvfDszPXHkhgGeVdejfhjAT47/KS",
-	"Bvuxz03k+pKpULGUplbTisfW8XiV5utX1X909dWJ42s2G8y4B01ZWOJXiRt6LSdw5Rfr9eFJArli4epB",
-	"aOanl5KoORcXyN7t5SH6zcaUJOm4vOLDva3+oL/Vf1opM9ldo4SoHeC6UaobFtDTltezQjw2VI2+1jk1",
-	"EViShtTNvFYHS2TuM/FqVyo29bAWiiREk2W9HhjPutEtS7Vh9HDKoHuSOfkHKBJkDHi+rvO1rR21P7ui",
-	"o/JeO8TDWkFRHZIFhtJcDQqjeCARTTxKw9Dw/fZyXvPWZA1M1F0+SvKKa2iZDSLJHgmF5UV5kcxJfBda",
-	"qiehpSoXAzfTV8xZTAQjSSVHWA9NamGO09tbumLQcumoJZIAUE+Z3d0D+CdD5MuMC9U1yPUK9BoDSYjP",
-	"eLa55RHOnVhdIdbVkhG6qtRrDW5P6BVd/ZrGanqs0wTkum0SmPLzZWnjncHwb3u/Pt/9x+CfAcG4kkfL",
-	"rIGrFAAj6zW4WFFVqCUcxL7cBwvJVVoY/9h6RdXcPVRwnkpptE+yOUcvxEqj8F/tXdM6AG3pU7PPVDxp",
-	"jMw3KJUuVJRvzZf2IxVq8gKHqrv0r3r2Z/oWC10+3BsMeoNhbzAEhDye4IUj8rz6C7pN/w6+cIxSrIhA",
-	"mt8iKkcs7xeLJYqgmxL224sX1duA+hGNM5UJYvHMfY3m2U5vsNXb2quW01bPT9muX+c0OY9QeE0Oi04n",
-	"eurgJ9ze3t5D4yxNe3oEj4Irtbe396w33OptD5qqwVvPpHHkrwhJVrZoLOYxJiS577jzh+64Q6vWwHzC",
-	"0+JE3lXfnXAjEXuPLxBvsk/MNfaCtL3VzbLnLXC07Ze3wJnwTHxrDXD0AT8oD96YiYAvjaeaG+cBB0tj",
-	"pYregAGv3/1C9NFPOEnA9L1vofONttAJaXE+OI2Nat5IF0ZfIm2W91QWU35DxoZWioBfmMMQlPngiOVv",
-	"e6hX7REcAH1GwdiRBpaXQ2N6zvroowXlK/V2dCcqbwc5YhlTNLXGkV2glf0Z//jc/bo7Rt6zqduoSfd5",
-	"QY0NrHeGG9s33quU9yrlvUp5r1Le8+r/9q6MmUgbo1VADg8k+vD+FzTDatIFV3wsiNpHM0HG9AsMkKoJ",
-	"iiZKzeT+48dRHnUxTnutq0HosNY9teIJeuw+KB9PyVTGOG3XTbVPY+mvUSZoT5AxEeD5LdPgVpkGn5S7",
-	"EQRG0tR4dTTSn10tn29MVzcbuErar3arlgR+O+8qPHGlLMWSu+tbc6s+h6jtsoiuS5vIg3ibGAuFQ0/l",
-	"L/b7i90mPs0FZYHB/sTn3tiAL3kY55prRXxGWISmBDODYI6h570fZ78gC0AuvCDMRBcq2Cj2ei1uR4S1",
-	"5VbF1r07gQxd2sJahPguf3iNOLXgjRB6+WjgnrU/77rfFh9+EkhkaooRHSV6K8aUSG+b9lGk9WfDlTGD",
-	"aFaUSSL2C0Y9E/ySJjBe+3IIwZrdvNfFVzL3IogGB8dRRplqffYfZjPlpqIBJQESHSaLapqzPog5GlHA",
-	"VnOXWhr7N9F28yYac91YePh6u2F1yxuxigTeNwIDrt5/x2tdENZKpoIEM4YvMTWr2O2YPTyNU26CtIKY",
-	"LMdOt2P+cUrZKRECoGdhV4MYnN5n1gEwf45ZQpOGyNyMS0nPUoKSbJaCdOmjCAK1p5qfR10UgRbk/oC4",
-	"5qlpUwJpmDNthkAG5ojNBAGipL5oLVATPZSyYLPl/NWraKGIv37t2scWBAc0h38RLPJobCHjLW5ZWczv",
-	"PdtZli6/t7f3zJfue0vSDDwBXyzlGhJRcvZG39nWXG7/+imWmtyabVfKqKI4lX5LnJRoYWOqOcwLjEWC",
-	"pSKCyosKCzr87jv0+jv9v3pmVSG3RqPjIJasWMkRXr9/AwrLZA1ca5NA6e4+JSyU4PMLlgqpOUcJPacO",
-	"4psgeASxbHrm64khGupsbVckdtlKXA7oCYbPmgaOXp7yLpYOQmmeQQa4MlPZNWW3Ocro0KLBFL8hbYOY",
-	"E29SA8HgNDaq6chOfjB3RoG00XJn+BaIMt6Tp8ri9rUszGrnTE25zMTKzzy3t+kncoMpoK/CNZPtYDL0",
-	"89hIzJmiLPNKmaj0mll5B2uc/Pok+fC8lXbo29PhTi02X3xpFoSXV96m4+KGDdVbuV4RZXcGMzrh6Up+",
-	"/ZO+p5TOupScYN/f5ge2TeYpH6PIgn2fAth31C1Bhl7XujTmT7boHe5qaZYba3xa9IJeWcth7oKuB/EF",
-	"UatbHsBdrksCH4/XaZLwViuvbgmCqdsTPJsRRpJ9WPtyonIXYZRwyzYj643S6pWFy4jAKrQHLTpwrZB8",
-	"XTQyGqN+qGi6VnuHFmOMzC2Sa5mN+AC1uR5aSev1+Ml2qInOaNRf1vxpjqlKqVSnxJUaLFvXj/buPOmv",
-	"RMQrnzY3/wT3VoVm3tAB51pzQ3Kl7zp0HLFZgobdfa5QljLERWJCD2s7+Wzm5oYNZkK5/0HX3jRYZeOK",
-	"2PTVIrlfEJSbMYiZrjCrWX/FedgsC10SumkFBqZN12kWiFwSZg0KQUzXDOYQvOUtyMW12oTAYjZTydsG",
-	"P9JhhS300Rsyh9+qkMtQrElsRvmCZxanGZ47Z1SWKmx83SrnmlZI5Vyxdji7Xh2EldqWPQd0rurZ9Jhn",
-	"oTF9buA2IU7xvNCyaiYqEZQnRUlj4Q2BskaobNM8zpZdymsKoudd4dd/ZF2jrdns4nGMJeWsa8q6L6kx",
-	"zhVHMywUA+uLwVrUwwjFWj+fCCrVFMs/u/8w7BDZqG/aNSF2lVqg5SQWjlKtgB61R2bTHDHz9D6KiiFZ",
-	"l44blmmYar1BnssHfA7wd/2obXBqivc39ZsyaRQJXnSb8+ZvLkU8n26Dx6A0ujjNJL0kdzLQe7Zye3kG",
-	"mzWWqCHjrDzXzXlj5q4GEGFbPQ9EiJUVoRvjCB+ufHXRAe/gdnCD23plqvaA/b0NJqF91xoRfnNju9i+",
-	"e6ge3icQT2zVVtBzRn1bEX7OlMCxesHjzLn+wlLLeFpqgI5vZ4QdvjtCiX1BYInZmLd77Rs8Nfgnl0Ro",
-	"JplnBtjB9juBmfAZYXhGw3vpvcgO2FfPt/uD/nZZOTY/hatoJ7LddGyZ6kQGxl3ZNjeJrlk197nQzr3A",
-	"ivzkzPAWioa1yiEhz0KPCwJAJLDGmoEaCBTOEEaSsnOQpSrUaSXl8YVckhPonINcXEjELX/S7/IxT8rJ",
-	"Emudphd48aP+dpUvBcCA1ghelWrlatnFRvDbqYY3wg6mNRgqZYqIS5yCi54y8OSD1mI0QKSl4Xb8A3L/",
-	"0ownrOGtmuJLlrwd50sGb1/Pp/YigCBnHgdlObwgJKWXJARkcYjm5GzC+QWaEinxeYCmtJ4ynYVk3pvM",
-	"4bQk9gPI3bzMf1oOGhp0kdVAW5vYp60ihHboK9MiIZPW3uxnR95oBi2M0IS9g1F4qAb3BoZM4Wspd1Nm",
-	"cUxIYuBurK8I0jmrCrfFiSF6SxFmck4ESdDuYHATzfiWqq+fm58KqpywTHJJ+7GfTk7eeT3I/Jk+yJOk",
-	"5YwzSUq4OU1rBSkhSyPifjxgvXg4aAgrqTF3B7odpxIlWW3UtBj0TdBlG+ARD+1D1QBGyr6vSih8k071",
-	"6waElo/rpjvvrdFk3jFv12H+PqKyNKIS8igtC2bkLfhzOVdxMVWPY11clPlOiVkvk8arrSQrk9tZSe6h",
-	"6wCYyBWHb81KqhyK2kJEMwJtZ6N9NMdUafVak3Oup1jEIyUWfSB5/StJon2E4wvG5ylJzkkClzD8eoZZ",
-	"wllefrK1Y7T1UoKb+aKJiZn3wb9xUslQy++rMawXeSZAVUvLW1k24eFtpB+NszRdKzPKDKxt4tUaoJ2e",
-	"TWIDFZUoxUqoR35JhH7gNMazdZqy6nuf41kdhbE9AOI1+buLXagNqdw1ojTVdo5ws4HNrbeqBPZNNd5y",
-	"JHLrnbfuD9X9odqgM4s9bJsFndzGNXRh2ZS6rkg119Z54s4oq0IkS+ijeUtXa2wWobeVwuZQfWtebT1G",
-	"gzvY0rdd5Ap+W0pbQZLLJJCZsUQJlbMUL0hig4YJSAu2QIqqlPTRcSYEz0CZQnKGY5uGI8iUX5LEdPEG",
-	"B6q2ksEOFlOcUmnwPt68en5g/Nc8RfEECxwrIqQTfFwSI4xsqq+akBFLqCAAOwd7Rb5oOQRfNOBj1SLS",
-	"F6KP3nAugqXHf8qQoKGAqzZWcGzq2rsp3BFzXS9X7C45Z8NRPrYegKYSsXK4AZiYRHiOFyvqUldrQX4e",
-	"ap2jQiIBH4/NCQanviSxMqWIQpNDEYxty1u9zNYScw1w1+vLzfQzLhuzyoIst9JKoQ7GaG8wuWM8Jcg2",
-	"aeii4a4+bcNngyJno0Sp20tdn8Nnvk9/uBtygL2cYpoGGwGTnr7kMKnNSd/d3tqCX3qaniFEwzOFfsu4",
-	"tu+7KOZTY0RwgSizCRwjVuLt1mrY2t1BPFZEQQLqh5NXvWeIs5ggJeh0SpJHfXSsuDB4kqZ6w35uxGRN",
-	"7Gg5Mp1hfXupY0QfmUYSCE85O8+BcatiAjPWn2ZSEfF/7I99Ls59hy2Bdao4a2uOspXOWi/mVD+wOE17",
-	"sb4Gp6eLBoN9AzG5tbM/GKCHU5owej6ByKACGNO8PjzBi0cVaPCt/Wq0YLc03N2StHv48NNg+Bmqe/6z",
-	"9WnQ2/78aP/ToLfrftIjeBQUKK8mVByW62Q2bn8IyLqYIe99eoavfjp6j97v9NEh0iyLS5y6ZgERDUX/",
-	"TPljpXBy2dHXk3jOE6I377kmw5kPUdSmw68/u6B/uNo6h0o0Nk0gis37mRGt0FKGJNVn4jVniWHZ94mS",
-	"tUTJNUK9rQKSmhYstDVReJ27X+v7vsJmaL7tGHqDreGxe/vA5jw9XN4iFI3pDDO1HNTcaect25DoGb/z",
-	"vlEWwyEAcMkzEZOTYMykHKYyd/o+XZ+1lJy4h8tTtSURl3TZR6udwVrNP8ArPE9WAKQh5U2bAQyNJEjf",
-	"0moM73Mwm5VfXye3wTsjy8K3XkTJed3tDPL6cAD2JvEFSXqUGUfQmKapueAK07WxyuWEzyuu+eJly6NK",
-	"JaryYkh+Ikb9RJZPR0hdq4izHzOWpO1dSM4Z4QsyN2LZRycuVwDuc6JMG+8RSim7COWzBLugQLRJ23Ja",
-	"BbIGWB54xlCFwtpRtjfidWHN9YgDWceUXUiDdGY9KjnD0RNtNSj9rhvmM3ajS8RofwtwF8UVbsDJgku2",
-	"EBsiiG57XK0QFCDTMYpOY54xBRinZezw4daGMe9g3o5qXA9oiGg1yDOYq78ikmARTySp8N3i55ZH1IaA",
-	"gVrWOHl5359WBw9WW2v/3pvCLtwPTUBnH97/UtbGHJTZlExl37MPHo8nVPgBjcd1KJylOtpodPx9Az6c",
-	"WbmWB9bIPb096zx4DHe+5glp3LlO/r41Nuy9xftonQdaksQcfDKrDIHX1snErWsHQzaOJAbhw9ShJV1E",
-	"vmjpjKIpT+iYEvHyiyJMUs5sjQidzlIaU/U+S4mMurZ0q+5QrFgXxsptQsNpBMPRv0X6jijvWVVM70CL",
-	"AJify34C1yimTNYQUH8UpnEfQf/sCQwdsF7rXVoNlvMnQEXd0AADivOwXwpAmOrq3xtnTWvfzhJrZS1B",
-	"j6CIMAMJbjSdNmbTzs7V7CYTYQLKcDAiWnfHsQJGRwTKWEqkRBgUeUTL4GsbmFiWnZKk2dYa/CGMrcN6",
-	"F2Y4bFEm2L6Wqfve5Z6+HG22UEFjLLRIYWvsEHYOauJM6j8fl3bYpaAX9Yem9DDmTFKpAHrLtZ3bbAK3",
-	"b9EdGUm5jzCEQypsEadzvJB+M9+6yVfkUlnj73rNuXXMtR85v/CUjzUVDBNJTE0imj63MyzwlCiTQc4Z",
-	"eTvu7H9qpX+5QXztruVBMV+T+VOf7Xye4xk+oylVi/eeHthKDXbLmXs2quVHioimnphg5WezGReAvl7c",
-	"KltR9ZH3jXKr2jo5r9sMsN0I3uZvXfV9o+TCljSsB9xQkEi7gRx7ry8NZTvAnJrNNWFd2k0cu9spGh++",
-	"8xhXp9vJw4TdzrFmfm2Yu60T03/VhvUPc82F/Q3NHEALXM5sNoBBgNCabJmJ2PdaV1DP/lkemn/PcgZi",
-	"rUufsktDL29yEyspHb22sQwAP8YxTsgDiWL3pmBzOlcZ2ED0XpP44rZKx3NCavV/lY7BN6eAhq3WqTYl",
-	"62LVCJHIwH9HZQ+D/qnqXoDfVhjFocPhvGut/Lh1VruyfE6SOBNULdq9/9g9Vet/rFetW6EI7yvexFdT",
-	"7bE3thaUC1DOvATf7HQZgCyTCqcF76law0I2Z13MIA8egOSMrc4FPdc2rTavMtN4FK5idCb4XBKxJmLb",
-	"MjMPKpUFARUcp3pmkrCkAsPD0OG7I3RB8i6HE4ITItA/e4fvjno/k8VtWtPfr40KYjTtgIFymKkJWEkA",
-	"pm3XHBCe9TKoRQ7rbJCSYq0qt+jZvDLqsRVoQF8qZueQK+GPeg16VliRDcLKjazYOJZQ4Au+f6nOr9co",
-	"mfUTkCdUWNEYpk74kCvAfvh+55HPFnf6g/6wzBXNTwGm6Eze5UrclCQUgy5YZo8eFhPA6lLOwKn5/f8a",
-	"iGL4TxUgKXhnXRgsc9VT/baS/FupTZafaASld9IGeBaLSbSvOYy55wyM8QBDc8vgHipPOf91iUzazNwO",
-	"0Xnp06EbwqNoIgHbcwO9f3l8UtNJNhOTa0Q7+VjNsVjLfX3s7l1ipbpNNSl+JRXCZv2VadQllm9mctrq",
-	"dovdns+lRrXlY54fRbsdjbytwkNbIyKZ54CPxTzRHM2kwXKBzriahAR0EtTdT2wvXtlWBtROeMCi0mNq",
-	"CDrZ4J+XpEv0wvGUny/uWomtJVqGpbC3EO33LyFO44F/y4VUxmFU2zbSvGmVZK9b7KnUAMtrMsUbnLjm",
-	"okkDz3FLqpN4zpnM0vxw3ZYzPTwfsyvN6+9tWzGDRodmtcB2g6BgFW/CjK9ryKSZ2TCFY/VOD2YTTqMf",
-	"RjCVOn02rZDt+CVsAmnJbQj45l2bTFl2FNpLde8DTrOGc+Bi7MIlqZZ34/udIdrZQbu7u2gwRE+fVmhq",
-	"d+fWWUtwA80Em3bwp2yKmavXaJeCAlD6tpgjEALHU5o2nFdITXGPFQv6GjJk7/xontNL0qBWQ2k1jNwo",
-	"+poSzYNltdezAu+e1SxVpZrlaF6aVLVrGQpt1O7tTyyTDQc3K9oN5nEy4TMKPh7TmOIKj8h/XS227ek5",
-	"etHQN8J2ynfx9kIzbxKpT3bWguftN8HWm9GEIjCmV1ruvuoiSWZYQOfTswVk1GO5dGhbgzWxg/XgHnbL",
-	"fz/6rnm4+dZskP5mYujl3V1PfsD+SJlBcr8RsugQyQkX5mQjytDrl6+P0RmJ+ZT4ccTic143K/1MV3PD",
-	"WEtjwrTATBrktmtYcTVRfRXKz2QGBC5JzFmCxaJ8BNzlNmKy+NAD6GudVSjdoD8Nn92xDrmZfDyqeRJa",
-	"eYlWejfXSychLq8I0cpZzZ09xhsFqTovXx/frdAJGzXZ9STEXUsKXLX4yhtTc4fLatRxM+w587DnPDtb",
-	"AFBJISTWtdNg38FYcEe+eL9/5gWBylQTnzL2QunQ2+vLl2ipHXAkZUY2WA/9WOsZw1N54DmP9SiRxcqg",
-	"mebjdqe726EMOu5DKFD1xjwD50vM2TilYIafZZIyImVPmDBmys+p9bqc0SSB9pFqIrhSJrlcCcykDYYq",
-	"OiU8g6xwSAg0ZKQ476UcjoP+Zr7hnW4nbzNm5h4TKfWalwNV3oQCWWgK03RTp3pC8TnjUtFYNrTd5ECQ",
-	"6SWpZad5/WdwqilnAfnlFRQpCHlQg/fcb6dOOG7UoOiQLzNtijV6vu1G2zJhbbyV8i4COvpfHruc/g1c",
-	"Q5vo3Dk3bzL/DVGih4Xm4X6LHnXRWBCCcKqHghW9JNK/0fs9elQUyMtMXNJLrfLYFkbeI1MizqGUQvHo",
-	"kclHXT8JQ5/FPOt1dfKBJJfExQ9D3mRz1T/XrhHgGKuqvu4urRD07pPWl1EcnqXc7KW/SS3Y2mscTygj",
-	"PX00ANLVfA3sgUaOFxSNzdLf6XJV6gDZVScE/2dvsyuaX/jBsCL4DuCu1yrkMne6B4sMtHYFSJU9XSah",
-	"f7HVIq0MipSyCwM8MAsipLrUmPUTZyRJxxYwo5qAABfWb4zesl7A5uj81VR//LA7uAmFKV+P5drSa1vg",
-	"2DKy6iFHL9OMUizVB4Pf0yJ2al9+FAjuHbFYgLLvejoSQJIrWgGqHFNyhcW8THSs2eGwGGe3NNOmtX7r",
-	"57i108Py/LeQfTKGJpiNwgozzmiMU2jaz8eADFk85EoewA6yvfy8hKIA+8nHsu+ljfXOOL+4Fst5SXcI",
-	"92Hr0szxAGyCdZpigSQ9r+RJ1Ue2e7eGrUU88jZuJcW8zVTMpxso8CCBXS1N9XVLEx6osxjCzhki9xFn",
-	"BKKO5hBeUl4w2Xb6SSWYeO1Z7bV1LPH72tWWcWOzUk17WE/zvbbyKFU5FFBXWFKmy1uaXwqvYKVgbqM6",
-	"Bfv+qoI9paxZ277a3hbrW95V7/eW+1ks05I99QtFWnpG82cDuI3rdCGtlX4vq9bOP2d8GrXabZcGphfJ",
-	"ONFAq2SEJLJn3SiV3IrigaWrim1vNju65rXMe3Fu4mG26Vz2LUs52jr4UEXLYMpQJslaSI1neZ/vVj0V",
-	"2kFR0JIzPgQ5nICUtzMwodGuRVZyj0rDuxNEUknmEyLalYZ7AYEyxx6uWxP+zpZAGwhfjMDaaQk8ATtd",
-	"LwgPjKEtfEez7uHCbGsPswjbrhrkVdmfOT4V3ueqAOp16yQlMW+M2mtyKcL2LXKCvDSDVkmhVVkKmA16",
-	"O7peZtcyxnFFfAbHOP4Y2Ax2tPe4DPe4DLeMy1CivI0xGexbbhaPwX7kTrAYvJbht4zD4MvFTZ1rIUd0",
-	"fa+gjKO1kroesTv+WkTGoBI36Z0tqiGx4sIqcjcDtnc1rl/uMW2bZAV9BSGh04BZKo5ssUnrjlTlgl2x",
-	"Mfz2qmZUMGG/QHAzhGynfPtV8FfVwEsIra0A028S2O2PqBn6+1tWD8uloe2cHXUFrdvcI7RKZ1dV1nxC",
-	"+4NobN6Q79W2e7XtttW2Gvltrrt5r7phBc770t1ocT6DvH1VrhSDbYn6YJ+EUCkzBbfN8bmlNRsmP8NL",
-	"H/8WQPWb9tZbsIZjaRxhRYwwlPK7jPCGK3NsP9vE2s/fPy6l2P572H2y83WdkK2bxUrCCJXIeZt/tkDU",
-	"9Lr2pm4KxBYIm0CgDfaZ+sD1l2GnVUXW1qC0vYeDjba3gvGzvOoq2JG5segKvYUj8n6n1LXAwsdda0nW",
-	"t1vCdGCKAK0JAz+VcPWWwDRVV6t1JdQauWby5mv86jS2ojSzmcgSV5+5AWldY5Fm9bisQMRauSLv/NBh",
-	"y2SRQx/eXQsTQPS3mAuH4pwznClkAWq0pnGe0SQgrZptsLqoKsraVc9HzyjVsXuXrg+CMwdzCkf9V0J5",
-	"BFHfWhKicO8oRRtbEmSLWGQdvSwYC1w55TUUn6YJW7Qr17/JirWWU95cj+i6nqsrZWuzc/J2xWpr5cNv",
-	"NNOSA8Q27mnyxUq+I/fWO/Qb4XDDz5NNURvXhfC7SX/V1Wz3fKtLHNODEKurGqZfUWPecKmd0Q0C7W/g",
-	"vCqG3l3Bp9wCXNGLlZP8H8OD5YZ77726917dsveqTHobe67ca27Wa+W+ciceq5w33763yntJux36OFkg",
-	"zBAwMpNxFadZEtLLwriCR8qeJltBQxwCuiNZuFomV/PTKlKdLiulOy5DhbYiySqKaGtcSGPtYGYBDSpV",
-	"XwYJHtLR+nde/N/GXCuStfXYLf7SHWZsL2OT+eY9kLUaR8PnCwipvNwWIPk63bKaXUw7f26tzHHLOsuk",
-	"0kiuFuq6FZ1q/Rlqo0wfOqOpp3x5fuXNteG6ojZbw7uFX0JarGfitMvAXdVrqrDIb7fr1DWhhDtDiyoU",
-	"Y4bOSAASfCwIMWW6lVQNe6F9mFkWBkewu9Mykr+qjp7yP0pOoB7qvW5+r5vftm6ek93merlteHeDOnnK",
-	"7yYPECTMHejiHu5mSx/dTPBzgadXc7sXSGE1iJPbV+Eul+Hv2ovlUV8O+sP+4NuCwbE6nweOX9v5nwhO",
-	"1aSxu2RMpDTNPGz36AoM0wrMVX4RlVepWk7phZOaKvybS4B+4mkIxNe0D9dsWFySBGVM0dRgdPM0QeTL",
-	"jIoQqr5t13uK2yg9Ldueu4ZEp9Oin/fSPvWV9t+mTdKpnmCLQdopt5vZulOytVR2CQKVt6aw0EJ6VXRA",
-	"NObiALEsTaHvGWaLsoTcUEAOG5tpewJTcD5tHLW+6A3MKVa3MzLQU9tusn5N43T0xTuaTuU4g3Lut8P3",
-	"6KeYRLE7pdUIHCDvQJQIveuf5ybm8Rxuaa2EAH9RHPhJH0XVMUUoIWOcpUq6vHj98QcBloPZ4lRPNMRA",
-	"pXm/PhNIZlSBSQ3oMPqJNfsc3Dp3KnOD1Z/0DuHqmw2sXQOqUcrZudsURNUBOlu4fUDRcGsQVXTvpR3f",
-	"HP6A+Wu7rnB3O1969u3wsms4tavmX0U1886Q9+nlpB4Ul4zMYdUMJgJEosHldC8i70Xkf5eIBEdq3YVB",
-	"lEQYxThNiUDziWn4IvVOYIkifTRO4dEItsRwdFq1Wn5++re/b//649brnX8+Odn9198/vnx/8uuHre2d",
-	"3WoSZMkk0Hyokgu61Xu6xLH8R5Hxzmv9Lcj6EJLvUdFjE9tytQOEpaTnzMA2qrwDRhcxcgnJ0JkkSR8d",
-	"KjTlUqGt/9ndRj00tDg4I2bATP52/PYNmmEh4RHrD5KIfMGxShcGg+06dqV+KjYH3WVeob+r87fKi2NM",
-	"pbL/TdF49yGF+Ahg1z1Y3vJRwpPLW7Sjv9V+uFcA5X26+6Q/3Nre6e8+efqsv/f0T7+a7eGBndgI6EsQ",
-	"g4EcVAhwvX/1HG1vb+8Z7QkzxMdjSVQXnRE1J4Sh4d5g0BsMe4PhyWCwD///FWGWjNje3t6z3nCrtz08",
-	"2dre393b393r78H/fu2jd4LE1AIDoimNBbf67wEaU0YESui51tWwIEiJjMU47zheUMLWYOtpb7AN396z",
-	"3+54LCfBivQsR10upGr0CWC5lyH/uAPDvcSpa3sLXBvp/duOf0DK/gs5fh4FI4Jt5fsGSkGo9jWXMG4E",
-	"Ifp4/f5NfeKvQzgq+yukigGgS/roSEkUT0h8YXYWPXyBp9NHI5YQRWItQEC6SMrOU4LmQts75kYA3jAX",
-	"53gGiZLJ/+JYM21DI1WqsKDd2xW+8LS06c/WA7brdl4TcU7eCXJJybzJkQgXTQpnDttSsYWL2KZc2YhX",
-	"IjXBCs15liZaVRbErTFUrsA2rh168juYVvo3Gnd/NQTlEDlDjk9/jDbmoubcCVE7bn5JRIpnxVgP4EZY",
-	"GX3aBRlrTcN1BTdtxyQi05mBT72ZaZ1Dk9UQVZv055jPqLZHBJ+arFmHcxzsCmfatHTz3iyQnXEKuQ3r",
-	"9W7xsGbrY50VyE/L1iCHVKic81kOcmMn3S3Tn7/HwdOvd+o9kWD+NzQUzVJ1RYIvqLpE+7dB4ve0kG9N",
-	"aP/fkC/q8BJTaxU1d5MBhx3IvlL6Orfp7PXc5lpGVxvfSbg1/RttEuZ5AlSCaYjOyJgLgiITFSTaxAUp",
-	"XLX1rjSgOxHiDZ6xFQK9vBWrvn1cvnvpEMq32l1aSVW/0FBbxldlqgr4lPPDV37wR8syupoMmCXEA0ig",
-	"1CawQ0PFSI8OAcJniuX6HKZ8Iuo8pqltOhBeGx8OnZLT3zWbWPHMCZ2SX/V9Ne8EjKr8ff+9TTvzPBMy",
-	"VOvxDsvcVxTDPRE4YFwKDCTFWMcMN4VreTZQf2WdZ+04hnrznDY1DtLjPqHxBVHPcZpuENm3lTHzCTd6",
-	"CU4W1ck1oDK14hSNxye0GW8viTjj/OI5noVDAVPMFk75Mq964IpSSzokRglJ6RkRWJF0AVqZ9blqBjnF",
-	"ixHLNTXJEbZuH1DH4BuzNDNtwhS+IAhAhfRdnMWkj154QaBoYGgCI0bmI2ZLg8pa+dKAxHCwKv9Hr4qg",
-	"rROp32cpgSFy+3w3z9/S6kdIKJnfm1UWzrpIKi4czrYq6+4HOQHFKWU0fiA1ZxqPKznJc8qkVYvN1kkC",
-	"xVlqYvdU3maa8rfqJBJ6+xq2orqzfWQ327UesJVuKOFEKwUKnQmCL9AEXxLEOCLjMYnLEqBWO5mlxLwP",
-	"52+b4kXxSb8tW6YkTUhvzoW+rzfhmenpDbvZsyet8BLnv5RVxMrFVcpiM3pwt5Mx+ltG7GXNXmvJU7C6",
-	"XUfxIWbkQdA2oMw+kI1oaJ4evIJJ/pjDxH7tbhaGMzr4ivtfwk36boFl/oVaPi8rOYbnWCJzf56VCid2",
-	"TisYuCVv1DPjjeobX8Q6TqntrdVOKdC6T13a2VJzADpcOiytdRVaDw53SUghgJXbRQTHE2RIDuEpZ+e5",
-	"U2BtJasJQ3crlK6LN1qIqVip+75+/wbMrskaWhggw0IDDNPgoA3NhqJKpseet8v+RLvLDM3y3pUOUWl0",
-	"Sw75huki7pxA36VzKoO1OxuygnanevPT8V9O9ZydzriU9Cwlp0X7roamPRwlXNvTGLlnCveHyZU0erLb",
-	"bJLs5/9GmC3meGHc/ymVquw9kehhZEDSo0fgJRBE06BVx6AMxOhUO4O9EYvc93v5CyL0MDLew+hROQXG",
-	"vtYqnSUEd1NblMla5zj4LdT/L099cW9oyQ8qR7vhPC85ii+1vNnAnjGSHDRQLbK0voKbbZh1NN0LMlMO",
-	"kARnCVVICUzTPnrBQaeylYm+xAxmPZ94EhVLm/hhG7T9ubXcWkb7KmXs5ZcZFwHN5eUlEQsF5QPWPsFn",
-	"xunRSAHLnbTwQt+2uQ3XLBBZiDdxsM8117AhJVTYwdK1J5BdxNNE8xE4dAfWkp/rX+CL6w9cjyNQPNTg",
-	"7iFfTIPEdlrrhOqdWjQtfbl5U9lJ7k9zk914ebn2lkx4GkpLPASYCMitW1/aQVL7Wl813d7qn31vNtqG",
-	"yIiwgaUEUebqtNrUiXmw1KvH1NYXD+WPoW65ehaZEMCgvW1de9TH5rVrDVqBhywwhr9nJCPIXl7708bh",
-	"tt6n55iqNOjp/WivOBft2p93DzYdzcEK3BP/oHa96Iglt1qkzB3RfCuLBfXm5w6J419L2HfY8/2WkbzC",
-	"0lch1/J+e8JV5jhP+m3AsMEda7qCmagNdAo3YE1XOybBQkpGvqjTOPcmr/KqW79zkxvbf9uSRYWI5SYO",
-	"4Fyzbfb0uls2dPb6jy+ZwTuAX2g3g+cgH6Rr/mi0q4fvXz1HT7f3njzad/4KH+ErJWOFMmZlaBdFLEvT",
-	"CMUpwdbnSJn/4eG9KfctmXItzZAmajvGl+Fs+UKHl/oWq1bZZklKBmxCee/4u3f8/Wkdf3W/igzFUK1s",
-	"zgNGUovgXA7nv8DBQZpOoPk39J3K25WZ+NyIjemlEew0OTBJUwGYBPSulJKlDNRgSgSKMdOGO46h+BUL",
-	"MoK/tRrjEizX2rTnmCU0sUfXa3hW37I/jHM0vJ1BoU3ElC7p5D7Lr9v4kdeoFtmZSfQw+tIr7oweHaDI",
-	"1z73XZwpMtFpsx5+zAthiFH5caiEChJrjXVfm8udrvfDXFBYDIc56e7I/85vSLnMBJH5D9ikPtCUqvy9",
-	"7pTX/nYP5T+Aau3/YHTw0i/g8Cor3+7Fpd/yEYXWqdPtXFJJvdt+0yaOe5H5w11yuru7mv+djz/FrJgd",
-	"/JF/XSv57tIFWcjSv/NlNOpZ/gFyNuH8ov63u39MSJJfNX+YS1V03vpy1ASGx/0C7EjY3L0Z3OUcdug4",
-	"E4JnLAEX0gzHxKiMgkz5JfhbDKtS5IsyiVZiilMqSTLSpvebV88PTIdknqJ4ggWOFRHSRdy5tLFU69UA",
-	"zzDQpm2XrV/bNQzJ+IXr+d6HjN2XTph+hEHlzRMY+2hHc4rhrk2S7tod7aKEw18plhP952QxmxAmu2iG",
-	"BWHgTNN7NmIpwUAJ0feR2UPMvHb+fIyymf6CJJeE5dn60LwyIl9UP+qi6Euk5Vj0l6iPjsElOWJYIgmu",
-	"RJeTJWtEp6loqkeTGHgtM6EqLXy/M0Q7O2h3dxcNhmhre6lStbM01Qh9Nxp9/9eHn9DDR/3Hvc/fQTb4",
-	"o3/vdIe7X/MfH3b/ir57eEC+qB/+84m8/Pzpyz8/f1Inn0ej/l//8+nLP//y+REyT/572H36FX336K/h",
-	"3UtxQGi8IXOT8panj9TzwV2CpRPhF4TM7qaKdYPEx7U10WYXxxWzhPXCayVlDR/GRvWX16TmrM7v7Obe",
-	"kVZR3hSzw9ksbYtK9BOfg4NBP6pFRorZ0kDCKQ05i9+ydGE99eVtxGlqHdxTF2fSnyhF93C6fs9VCwpd",
-	"3t92aTLdBlTNtwzy37CtjOICBk+ZyZETmEnTFbocmdT2UeRraPoHrUOk6SkXp4xDyKYs4+0tyyKTcEvY",
-	"xE8x2yiWD2fMGLqW0TiJD7/GZN8vd4rgapTXOMGCREY9TyBWC9dBRYe/r5z/vQHXKYbTlGw8n/AU8EG7",
-	"jvzyvD1IbP+9WmjsWftV476qm5RVk5BdP+GC/s7ZaYIXckm2p75sZau3HUb6YhFPKnAQOxU0iJ1luZd7",
-	"g6V1t2UoiB1ngYeX9BdcXdE4zSTYq3ewuNeZa9/EUY+ClcHAKTw0S6Nsr+KcLWOpPFMxD+n3EZ8RFu1D",
-	"fF6zbUoStCCqjyLQ46P9qn4BqI3KQGLNuNQ2Jp2S/ojZZAv9iLE0bU0a43OAcBAApIEi601ueLO9OmKS",
-	"AtVaFg8OtilOSB9FdOosbxi3oQ59fSyIvs64OpUkBaPAzGzEjLOpripxPTSYaTkbRK+KJiJ9Jc8JSXI7",
-	"Tf+rGEan2/G/WWbP9k01gpsJfpaG6OEjVROUL2Y3R81xoV37IBJEZcIrpRREegDdxQAe2wfk41p66TLj",
-	"qAzGULzkE+793pRjb0giVAfrCm/cdlG7W3/iKpuliCL54bpDaJFq8xmPo3hb7WNWOC4TZIBN9H6YU7RD",
-	"YjZhqb2d3aePAjwwTfmcJKcGDC/kQTUHiLJLnNKkB7oWaDWO45gXmJoN95ZrAJH1OO6xAepb6Z92czFB",
-	"4vWnBLff3sxMFH/9SWmmgRW9DM3kaJyDxhi3kCnh2rfJN1gQqaxxWyRtQJGXsXUhWG1jLhPCRsyyvhln",
-	"0kiBmeBJFpOk61Wp6Oct+wTfuSs+hAKw0m0jxsco5mlK8HlGql74SpHi+g5wB2RaLN2TwMotzbAyNAD+",
-	"0Z4rya0L0aay6hssAXe+/cYxB3IzzbgbAoTXHFJwi7WavVsUB/1MJoS2TwtUz9ZH372idLjbHrWl62qS",
-	"THxiMNAHEBNyQVh3tQt5umzRMm3oRW2FhyEiSIiyodWKVZJNMesJghMA7SNftDKHcy8uJGDFZqViM+Z5",
-	"kVjsULMr7RmsuWlTi7XSiFlJj6S2cZhDpiqrOSHtn2CRUhLMPYKVVpz39D2LaB/YjuFhOf9FZ0TLvSLi",
-	"3RzyHVwv8ogb+GkOUR8avqs3snVJvTllCZ/bQ+he4druV0KAU7wwWF+MzxumtdUaUKU+DyG4aCR0EHtA",
-	"Nb0xpimo9YbULylP2zXD+od7os7dlvl+vnY7FNS/OBgkUZOilR3kpld08EqiWL5GmaC9oplFoJddbaVS",
-	"zRGust/mBRvu9pNr2W2TP3dKmal3DsoMW9xmbrVDl5m4pJe0SBvo3xh+2KwUtF2RO+DuBI05nHBtZ5Vi",
-	"1mNc9aypndNxxQGQm71X5uItHNmWcoM2iQcR5xdgWEeNQfF5IFHKz/sIAFtlzogJmhCcEIGif/Zsi8re",
-	"0YsKGPZg+Le9X5/v/mPwz4BZGnLWBLG2tXj46eTknVV+u0iQGTi9Sx/bGewt83Ht7u15xLEzCLcYoCoN",
-	"htUMkJvMplMs8sprkaWki7BBAs+VSVMFnfe+CQk5T0MOlMev2W2nsnfGEQNj2kdRYdgbHyxGMs3O++gY",
-	"UHYP0JnALJ64XpxrexbWYXCwty19DBWb1HZYMLvhtTex6ojHs0vkvcQ+PU6zhu7Bel2sc87aq7B16I0F",
-	"RDQteblA5/RSWxW2bbxtM3UA2LKcEWl4LEE4ScqdX6Y41ctGkp4dKgQccKaNFAXacWJW9owmCTiVYsGl",
-	"7HFBz6n+M+UxTnucpQs9Xc2PUzql5jHNdMY8Y172Rc//ze6g/5Pfcrrpd70EpYuC82npBy0Senw8Lv1o",
-	"k0ZKv014mpR+yJml+8FlXfSgKUzpklWFyx8GK7k8ctq7IOUnbWZFeTFISjVbLo/ZZr70xoSUBzolasLN",
-	"T9YEtwtuKsKwcRFCzlFPYYMFWiQZ5T/VzSRvr/KU87IB2DENwvJ32G2kLO/LWdst7xps1rJ7y1PK99aB",
-	"cPu7lkn7S1j5ABhU3ptitui59Pf8h9LG2rx5d00qQTAEMJuq5h2FrVNAbydR/Ml4D35x3ZXcZ01ukE+F",
-	"VmTX6VATs91yPQyIg1RMMwjhgb3So6wHuUUux6gHWXnw9BlPFjA7qCXAslctL8Cyx2eEVX+vu7rsTMBk",
-	"8W+oOo7AuwZQitTTrmHdFinHSU+/JcUmJStjMpuZgojelCQUu0b0NfXc+UH1ZGcYGBlNyHTGFWHxAo6g",
-	"AZANXKCsZ0otATeR4bQHtoHhhTmqTu5r7GXsgvE5Kzvda3RQz6wwPNy1TmpXxezx/9yMPXx3FEBuLOzd",
-	"Fk0ID33xD9JFK1JzXoFssegqq62GbudLD2cJNS25OzhNXe1FOIwI1dmSp5fEFl0WQ3s+4VwSG9Y21kMO",
-	"mWFXG5QMzoiVg5Tlymt/LQNnTeXujlW6m1fboL0OTjNSUjoeSBTp+6NrVcVC41pT1fJJ3BLVEvVKnzdX",
-	"1NTizJkSx5LetW6905GxQbhIzDkCfOpcKzdJiwA1SloUOHnMY5VdFaxVCq0QVNgtL/byyu8qUbI1yiee",
-	"W/3FefSWJE/Z79TLwxJTr++y7K5SBnid9WBGJGuqrU+n0pzO3liqO8iP0fZy3KlB3vKsEXxqjcq0vKup",
-	"G3OIGN5DPiWRDRtkDO4chywAQw6rdNrYu+sf5kIODYYVPsOSIPOcPidZpXDlWjv0rWqWBbOqsDj4bcOW",
-	"Wd3qggTXnIf5v+Ap6esxaWWeckalivZzAuo6tCfZRaDQGS+2VRH7KDIM2XiwqEB8zkbM2RJ50lRekUmZ",
-	"lrkommKGz4lwDiJTqg/o/PkgoDlGwrsGQQO04S7Ei2UXWKTsQrUzZeddcCbJLjLJ9LKPIshKd8MqozVE",
-	"MywU098eMWfFcnGOGZXA5h9I1+Wui6yBqVWGAonRgfVSJdEFMS56GfMZkf0Ri3Aypaw0r3LqhT/FXKWH",
-	"fYcVcRn18Jsdqf5Nv7UK2lF6UU3svg+3G4IlNM6ZUvJh3hGGzxlyG3hNKbVrJ7zKU2usNfaWVbYfCQDx",
-	"SfA6OAItnadSzN9rlBTuU/gBEh+7iJ4zDpXoseYW4DCK4xofhaVFw/v0++vK87VlS8X2t0vn1dvx3CYu",
-	"XTvBY8DG0x9fGr7+MIv5tIphoNkdtuQK0X4sUUJgjno+B3n4ugjmD7utkDmWRbMDoeL7w3t/eO/w8HYb",
-	"TlPjod4Mhs2QGEc4CSAxXo1My9nFmk6j1ZRbyhu2afX3pHxjsFGNiGJ6uVZDjoCK2QpvBJ6oW5MtIEVA",
-	"V/vW8ET0oK4MxQHnqBUOxzrAG9coaxpbat6f0Gs9oTXyOrbp3PU1fmFQnx8ga/TZGg9plrnUdwX0K4cM",
-	"luCF0+tK9RWuhnuTzhyJG0s9CRE8+DIHbdSjKBIS24IKtdXkrL66Os3NrvLz/IGv3c5YGNNwTQ1wY7fV",
-	"BhD+3U6LJgHNKdx1rxTMGd6+qgVAfcmaAVIseaA5FxeGPAVBeI4XXZvtR/xaH0QNMWrVH1qB2i4BUJo1",
-	"YkZy6OfGUNmapppD5vTsASlEJdwCC/VZMdQt0YfJ2l29AUp+bl5dE2ehtEqzek2wm5AlQBK3yG2FqmEj",
-	"OZtZleUZrHqQHgREA7HwWTisoi/Y2IZx4zwAd9G+wRqwO2kqBS1g4z5O08i2mITwknTQJIqPmPDB/oxT",
-	"DV6LEppAPMZo3WVvUxXfYiVSxdqoEysxIyqQD94cNwFxOG4ADzxEIgQfiLC0XXULvCZINrZJW1Qgm8AM",
-	"8bbWTZuO3PuuOQX9mmz22+/EvFmH5DXahgc1BK1P7u7u7NrNh+xqk/H16v3Lv3fR0ZuTl+//cfhLFz1/",
-	"++HNiT5kH96cHP3SRT/+68Xhv/R/Xr99c/KT/veIffz5+KQKqaDf88PHly9//uVfB/COH54cwLM/nHxY",
-	"3splr6F1yw8H+93vm0rLNutyvIl4vSarH/bFH0Kl529j0Vig12+1IVsL159hCz/CSQ9yYbjuNTqBZm0A",
-	"Co1jAy8VDjcuaax0MyUGBTrqOmCn1TiQw+NMGmGazJPPMYtJ2/ZAH0EgGfapOIrhHau7x2iN67SMhrDe",
-	"mWdcBUWq/n2tljI/YYksTs8cL1bjai9rvfRf2k0mxztfUYQUk9TUE7w3T7TA6LYUt6EPLyjVFQep3kdR",
-	"lY1EzisnXTdrPZ4HIZuPLU5FODYGPRgBS9ulAJqwn3MolnjGag/C7Uthzk79crDlPQ0S28XA5fKUfZtj",
-	"TNMSVsfYpBzLC1pp1GMvLEPoGFvMSe61rlo2tbzF1SYaQ1F4fK9eXJt6UbfPjg7fHBbQFeXcozlO016c",
-	"8vjC3CGVXxpQIjSfl5e5+MtMn9vHv2aCAgSMtyhPdpZ50MyafPa65n3/uNfACPUPm6EZr6fuAIE1c8cX",
-	"QeyQk7KqopfXAGFCJ1HiQMKrlePLCpNDsAuuHrlIbegi1ysxl7O2uym9JK5Z8YgZVYCzdHGDNcKN4AGl",
-	"DnMs1PL0tiAENiu+bQYrSThztcOw3/PcijUdYhwCRtJHATgSfbNBIRmxSO9p1DVeJohCB8pp8+9McIIY",
-	"96qwzjKlf3CDGLHwKEquhsRYATYr1EGKVPKWw01/rwoWcmeIINfch95RRu0cNDOQ9/l2XE2pL7a1UOxd",
-	"jEbr/ODMWSc0s6F6tVb8//YVqo1tmG9HE9tQ7VqK38LI/C6hW7odOaFj1QAV9ibPhgWssBQrYhpxm1Jw",
-	"AUA95Bwk5bIRl/Njt/0x9raHDXmf9jCf8rEe3TqOmbfjF9b9XD/iwS7fVuvCyipcPhYmQFEBr74LiLm7",
-	"whrS67Q6sL+sl3bLiNiSZAAvT7SWEVDEU2xf4M11p+vNL7/lQF04b7xFhK7Wwb16QvJm0BVIm28f1/kF",
-	"0RyIp/x8cZ+j1rGlFUu7c5hyDqPl5vsOueqrwFnXtS9MKfscpxc9ym7RuMBp2qZDB3Q3Mg8VhhFEBuE3",
-	"AD7cDJilYazFPm0WpdqgrKelELsOl3NTG/Ouy2UCG10boNXkHywnyAA9LohURCR4gcglcSWR907p5ipO",
-	"WGH4keMZ7cU8IeeE9cgXJXBP4XNzmqv3a0FjiqHqm/mcM0niDBr1aVGDhl4cqMD4TUzAYD2lsF40FUZb",
-	"aenCnHFbv1yH4rFXbHuZarlX186s5BfJeYS1MOxDV5zlGjr6RpBgUL09JkKQ5DSEn1MU8BlRK8gsxTFJ",
-	"Su0Ob4c/3wDKua2dszRcialWhJdXpZoTTG39fCnSLrRa2phwmR5cM15JsyV9FM2pmiQCzx1qIxSf9qiB",
-	"uM1YAh15Im+U0b5Whuwmni1yZBH7xpKPydUUullBHf0plGsRCfFP42FKyViV16LT7eQjKxvNxTsbtI8T",
-	"+5ZNeuoZvqI4ckNBil/ZMrtyfPReMF0hvXw5EHZh0Qf6fJaCIl0EKGOaOLa293f3KohRz/YHg8pWlDZi",
-	"t7TwDz8Nhp+h48Z/tj4NetufH+1/GvR2zU8NmrUe6DioWhNBeVJEdHIHg02l5rVs6v+qthvLdcFLajA9",
-	"bZTZ7w7AzVlD8wkkSZgmzQYAzeXhrdQZf8TxBeIMnUwyIZP75IX19UT3Y8+W1O6XBGs7PbLbWfa2r6UE",
-	"iqaG8TdFKlYUXuLYoVLQNGVG/CmBKTOrNCXEijV4tizzvCe+xcX91nvOtFOjgM9u1oWETgni4/F1Nxv5",
-	"L+we8ofpxHFl5e1eQrRJb2vizjfOSq8lHLIku67EV5LmLmqafxQh3VIVkw3qU9uY06h9G1fAH658dRED",
-	"ObidencbiRuvF4Yb10Gh3PNtCpfty1bHo9zutKo1dQ/Vg0uEJW1LdfJ5f2OVp3mUqaF2yTLHcgbaFZLH",
-	"gsaRgYBsm7c6J+QiXSCXTGG7FQK2ojTOOWyR47TNnTFFU5uL9cU0hjB5EWfknLJQO3FtPq4uSIN6NHmA",
-	"zO3l3hB4AeDzBaJdHx2NTfPkrv+KHPhOv2ttkvpIyMWP+qtlonoaoCkCR4peklMXfQ2pFXq83FmiNF/L",
-	"mxLQFYqtjLHrNiBEtf9oQqMCqZMxLU2QRWgKGM18OqUq5LbWv9s6PRPnOctoqoCYvKbXFiiyvC7b4y28",
-	"Fw/XAZ2GqCaO1ZqgWlQi90TFcdHf6g/W+eA5b/7U/+VIkJRgF08tTXxO1aT8zXM+7G896T9b57MbhbrX",
-	"BRqzwFEbrUiF8twnu44ySisW2K9VQfOiM0BYKqU4JmhuWujkCOg5E5hiZXN73Yf3UQSSkIhI662mVc0Z",
-	"TxZdgNjCU+Iu+RhfJJUkWK7KV6cn5TN4zk2O0pptObyLbqOKxgoW4FrPClPm8N9NbN4AVJZ3c5pJBfjW",
-	"CmkCVWi4Ww2fBukuX5KAqoanRUYjVhNAWhMLbddZbPn84fJY6gwujMBp9ylgGnGj+TpDSG/fPsLob8dv",
-	"36B35imD3vBkbzB8ZHoQf3h/hMYCn5sAefQXaMkOWd9gY+l3lIf5l8eBoq/yiq06DUAe+YYvJe/nwYal",
-	"r3E8oYwURKHfGKCGyPLRaN9xVJsGqXej2AboB2jA96N9K9CnXAC7Yga4FkUxn55Rgx3qWhDaFlaahYHd",
-	"bjs/dwsouuIbKBpnKhMEUnxN0xvT9pJrqw9F5MuMCpsBbJQpvQMS+g6BwjJijKOUs3MiEPlCpZIHNgUJ",
-	"FJEiu1vrkFWUOrv23Y5DIIbmD8TCtHtTc5ZPLngLA9O+r4irFcE3+O00NRQAP3t/mJiO4w7mB6c76jvd",
-	"v02/2vxPxtWptnX1UGDlDH6rnYdFiS5bb8XAaofmoy1ofsmUWCzJQMmDsLbhASAHc9szJ28D2D4NxZpQ",
-	"wWz3W05yv5I/f3kHZFtmf6BnZXXQqJyzFfkq30Z9j8Mtna4nOfgG4g9TKiVJTgFrfWl6q7nDaySXEG0b",
-	"mTx9S/glKhlcGQD2hjJlnpvMVVPDwRBmAP1y79m6qRwZg+Pf7GCYkLSoALJ8LlhrY2jwW+hzauhd3gy2",
-	"4dU9eWvHFrx5hNSctqlEckWqrMVayo268v1+/iOraHVtElWbz+lodNxZipK/1NlgRbSXPcTbFDgWtX9L",
-	"s0Ch5OjOSh2uKa4VLlcE7OgyiRTrEgRr8LO08/wj1xekLLoCGUttImclBWzDMnKnoxk0SBeJzeGrmzNx",
-	"7rUWB/511XjVvWxfN2p1dd6+tIakfPcVmOVVCqUL9rHyyK+OoLhzjGxjpVaRlOrDVwLwLBuL31o8pSIn",
-	"VyZzlpam7GqgSiLT8gpw72dYM/ymJE2QA2B8G2O2lIRZ2ObrpmN+xOnFEdssk6LQY00wlFDwtkQ5w48g",
-	"jaLCxO9TNe956DIe2szpgsfQ9OIL0YNt03dNuZTuobNQFuqEW6TApNb+6oIs9ofL4UeuteosXFRfGm+I",
-	"Vc0yMeMy997atSt7xyBeBH7ZynkikA8u0IwLhdOVk/1zexhsL7WEQvfD5LQpr+bjZOF1ykXufkQ9rwFV",
-	"DqmyvCMm4BITqp/ETM61yEA7w8H93qyzN4TBUjcDYU+JlPjc1rnKalfpJqiFdfkndOIJfZzGE1sGW3x5",
-	"3zXuAU/5BWUJAK4DMigacxscOVugqP9dVAJBwGnaR4csj8kACMg5URLtbG0V6U15IAdp9cVEpcwDnFVM",
-	"sVpN/WJG1htYmXw9E7f/XSXRpEyx22UKxb3fTz9/Pxr1H9p//mc0+u5RkCMWyuRuVZd0QRB73XYX2MBn",
-	"0O1kIg3z2w/vfzFO5hopIcX30USpmcXd5plCmYROdMYhAiFXkYcLy0sHD+4/fmyBbPv2Sp+L88fTPNrT",
-	"qN5sldYTXvbX/cePP/3/ev9vnebKYI7oOZcljiPp4mTV+V9JwrZ0ahhhtaE7w4o6QGQxaL91BXUz6Xk1",
-	"Kfnfr1fe87lvks/9uViWnu5KppIssS+KpleMzJEksSDq3ua4tznubY57m+OPY3MYvtXgxqTnkGdreRs6",
-	"nhipmC4gAlEmg/lEkvj09fjnv++JZ//353/9Jk7m//vh3YtnR7+8+/WIb/2Cf8HH8+XRze1nJSIwryyg",
-	"R79//EMDy7nXKO4tp3vLqalRoD3jS7SdNcJD5saWYSH70NXCQdbT+80Fgsy4PsyS9tbn603QQK+mV8Up",
-	"wULWVMZ7fWqVtXpDAvpeZN0bwXcifQKMzJWZbVigRy0gN0yfMouxDnk8kCGvD992/ANy/0KEJeFK+lVs",
-	"+yVL3o7zkjh4ewtY2G5HDzgJ4ckcHb9Fz54MhqZEzvFPctFFQ/TwNWcJXjzS3PopenicwV/rQ349XQ5p",
-	"VhE/bohuepDQGBZAXFxQdv4Tz0xqc6uty8Ed5+Ytrj+kLV6pNh3gY9hVVxta2bgvtnt+uNGPlo9FU279",
-	"mpm2Ma3Hdb32c1gRM8/Sod5pLFReu9WC3WuYfXMvBfQGjGCGBJEzziSRiI6hSksQYASMm1dUEUhblc4u",
-	"k62t+jC40tfwfkTlQsy8Sx6VyLDEhiLWEiSy3k/MFrCSrWqkTSlwRZlb0T/Qm1DXp7ZVp+K9hUJbimrL",
-	"yLx6CIIV/sD9iyKgMVXX3OCeZ0rShNgS5rlHk7fZ1/7+MN8f5js5zOvjQhi3VSaoWhzrwbg6MPozWRxm",
-	"ahI47gwdvjtCF2SRm6KUSYVtP65u7lEHn3707u3xCXqMZ7R3QRbSZLNpZUy/QNp7oxHTbEJan1hM+uiY",
-	"QHdMwAJAJ78c+11d9ChMAapr87/f+Wfv8N1R72eyKPbdTEKv6BnBwtSVmH+9cvrF3z6edLr1+eXdTS8I",
-	"Qw//9vHkUVGZ+HZG2NEL9JwzRmKFZoJf0gT6etv2p/5iICUyqWR3xKRt/kkZgrLVp7sDYI1Q+wfLlV98",
-	"9nRrF67pG/cGT57tg/cQq0wQfRDN6TR1ze7zDySaZWcplROSmJWF1ccMYbmYTokSNEY4PeeCqsm0i6iU",
-	"GRFd5Hyo3RGDrEe7xECXYGSZlcvXVGvFna+aarRGbgqkmcKmmYTdCs1MXr98fYymmELxssm5B3Og8zjh",
-	"saxFNoyL1GBTaF5+huMLYuwfzDQzd/nyhvHse8CyrtNxSM6M2BlRc2IgKP7/7P1Zd9tGui+Mf5Va2ues",
-	"SB2QJjU4EbV69VY8dNwdJ962vHt3Ah+hRBTFaoFVDAqQzAwf5n/5v3jv34tz11/sXc9QGEhQHDTYUrjX",
-	"2h2LJIBCDc/8/H6jtniVCYNd1bHNzxLVOsOASgEjiH5XUY1prBihnBFDeyVGcKY9tGBoZJrqS2y2LgAs",
-	"RhZ7Mmzl95wCGKcW9pNyYihNjOAbatQOTWj+4z/EP1BUYmPmuTah+ZOAufjpPAf1NaDmXvBm3IdtnLsn",
-	"+M1ODyaGz2EgJDfM8gADodIUmYnZ+Q2NIN5nDiIFsNv6MkmcmNgcBdhYOiTp5eefTMbqHS4QzLkymX88",
-	"/bUTiHNlVIo7l89GFXqhuA/T1ZDP/WG7oK/Z6TGsHI4UBwfTRowvNrlUQmd+ikA6OrjjK+MBANC6xjgn",
-	"OY8/wVnZ29s7/LDtvcCrq6t2Oui3VKwzm6ITmA768P/wux1/QGBq7GDgVCa2ox+jQERfdg56ex34VwvR",
-	"LqOdtmDN6H1S2JR0jXZlV/6Z6svcwcjhplc2T2LsyB+d6fPc5q5dvAPryqmXeH/yjIXmj1FbvElVXyOI",
-	"g3ZipPupdapvTeyOxEATv/K5pivhcVmamz4sR8B7HOkEVCzyMT+Xn5RoJfyx6B52Oq1Ot9XpniDoZ6/T",
-	"+RHX4vDw8OtWd7e11z1BENDewWH7EP/vR7wbCMlKI1IfxLSrosE1OqoEDNcWPxjGz1AmdnCIuvBkv0mt",
-	"/xbvVn4/DQ8D44gIWU7DKfYAheh3zkdQE4hJE8tJos+HmXDyEiQOfk/oNrgjUhxbQAOBGw6lE7t7gdjd",
-	"ax8EYne/fQA/2j0ozBvcqt9pB2IH/yNSleWpERGaAAx/V4mERm3xkiutEWWHArpj6Vz9Z0K60ET+D9q2",
-	"SSKm2vLBRqHTHh+JCCymSIyUNAUxt3aYB4bHISA/N9fjbAzUFchaFFqezxuRNQKUiOdKjGAKbBLDT1Uq",
-	"8JUIVCBK9EhnBPeHHWihoWgwbWo7lj/nqucXr2+Ny9K8nzFugatLw29g07rQvFXnMo0T0MJsiJbF6PoX",
-	"sJqF0+Y8KejYBZiW2ijn7eleiMJUYhCuJ3Y7HR70GGftXB3xd6hkqr7D9J3EQQechPJCuq+HUuqJLu5N",
-	"5oLf3yV6H1jtbrBffNWCT4/I36g/z983gI23i99XWz88sBbckL71xO84kJLXBQaC39ceWFm/DJb6TIGd",
-	"lXK7QX2jgfjWJid9QTlsmfaH+JyoyuMXEasFEqDJhAG1+fjhqHf3Rd8miZLnOYg5hUeNVnKEWq17AM+g",
-	"IRJAAfHAoT+ErH52ULKj+ynnnzSyvvE6FGTqV1ZMlOQ4DMqUVBonkfOE7zdOpKGtUV2QQOx/XRt9d7fD",
-	"a4o4F9LUwQ+ooQ7lFoqwKtt7xsgLBagGzGNyatNTYxF4Jpo3umo/ILxasSdgu8Cix0y3VGyLyrLjj3jx",
-	"PME0KiUKIzsfXWSNUo6uEEZ8rPy5fObtiOjN8cmzb1niIhzLSKXn2MTSH4pt1MNf7R0+XUYPw+920JIJ",
-	"DTfiM6aJdiJRg6wUaYEXaWXqRbxA+wHMhTztKxTQII5enMjz6Eg4ciBCI52IXg1ar2GAURmPYCqcqv7G",
-	"Gdjv7np+Ag69w43PQFvyWFi3hAbEK7p5hSln8ZzFVlwNZRaaNwS75ITM4exluo/EhWyZey9qOyqcl2gn",
-	"EGNlx4n/Ffsg3vsITSEGdQw3zCalB7IdgcNmU+4C6Ylv0HgH8+UfbLdQd1FQAVKi9EWnG5ooN9VhxlFb",
-	"vJD9obBjRb2a2IqlSIOMVTrSDq0TD4TFfimdNw1asIpvBNMOK/GxVV4aHRUGlc4aBrUnooFNz3QcKxO1",
-	"Q/OmuBIszRHTZaQ2UU5sp4q9X+0y7xUEoNHkuXd08BMZj7TZEfBPlDuhYQM7KH0817djkr4ggS7UBAzA",
-	"irPP/qHlxludCnBcC/uDtxjcmbwUmhGSxfisprsUitdPKPvRgcgNKkIeS2iGrMZxmCLi63oySaK2ODaM",
-	"aFWGwHCPSwpkZOycS2Ik/ahdhjmx/c5+aK5AQSDkM6aVS3gMmBhMZmH+q+bhopHGhwdN43IPYTQA1j40",
-	"ibVjcOqEjONUOReI8xSt0QJbOgGxlieJnxYMCIAocxbPl0/zjmQKsj8q63961J8WkX2CDFlXqc4yUHYI",
-	"ViXPYGCzHW290BibKWQnUaqVkdyTzhoXiKvhpPQMQdpdyUmAuNixjoWzI4XTDMZsMmHUbI+Yjb75qA0e",
-	"0ISMoBGMhz0l5eUWOgHYAi6KPQiCA813Xm0YK+7GAKGdypUmuOAY9gf2DV4qU/Kq0Ca7Sm2mCtowHA65",
-	"qjBRzrf5hSxjxUDBzXBjwS4ZBZ7GFGYhJ1sFHoWkGBMVl37MUcWx9KcgNHA/uuLlt6/eslfSl2k6ES7v",
-	"Dz2NZ1sUGXzEpEycFUN5qapLzIDcETk7tJ6YGcOPe2T8ww4qlFiKsMq0ek6R1BoJFFf+vPrzBgcwEM6G",
-	"RpZq/wtHm7+PKkKaemIOnk87hazeTLXFD7zGZHRXTg5FaijgFhCSHUjCGROdLQK00nkDg9zhDV9qRgyu",
-	"DizMBM1p5EOCUbt+LnCfwPWgrPkGBMVlYBu4/PwcfGlaDtz+Z3kGYkD3h/WTecWqDYVDRTfCjneq0IAn",
-	"6iMI/qiI5oJNmcPGeX/ystV9SuhmudEZhSCihH+ljfibvJQccYgtWLPSCDWy/9L+FuAGZVcWnXGmwRsp",
-	"CZYwijOKsBk4D2imuVlGPQQjYko9VFPvjYYRgRxIRxJRNEbiWVBSTGh8jMtsCm6VREep5NfzYFpga+Jh",
-	"AlscZb2fkLcKjbbQkLGC0dCI+SrAWHkVq9HYZsr0J6j/GVgvNNs/xakcZC2tskELTCk51i1d+fWFmrTo",
-	"x63OV6W1FctMZqnsX6i0DdeivRXb/pNhNkqerHLPnZ1eaLpIA3JwIMapNgQBW3l9OxATm6eiP7S6rwKw",
-	"SWSSgNw06kq8f//qORqihQVBDu/ufmh8cqhQ+bC5zmBxYL7i8hyjvAIrScLjQKaD5lIqBoOfVkd9VP08",
-	"U3ForOmrQhyijM3SCVkTJaicl1qBd19cIUrF9n6nG4DlAX7cYSAOPn6E24XGh504HmBr2JOVwBfnPDLe",
-	"Mhg5ijW2m5vCqC7eLjTF683aobu7IppenFQh4fQRThy829VQUzyxeDl8Qmhw12rKzXgeooDv3DmcvbM2",
-	"rdypqC3+riZcjwFqp4AmITlQhjlGaOGhgcgiAu1vcZbH5yqjwhWeMtgCBAsCBytWY2VijJQOOIZBN3Ac",
-	"TeVJYUOhLd6Ay+WthuKm3ohm9Dw4fmgbmnOwm9A2lgnpET+o0FTxhjmMAFYGEh5j+LyPAs4dCW8uoehR",
-	"sXBqLFOZqWSCFtCrN5dPxZOn+yCBsyubXpQyCvVSMfjorcwUzhbHf4q/W29sovuTaM5Rx4fh7+hAula3",
-	"c4NT3nS7nR04MdPmSKrGNs3QDvFu2JE4UxOLRq3MKmsAC72/eygiuHsLb69iilCFJgLRN2kdgywGs7TY",
-	"/H0L16LLC74N7GX4KKHEBsz5UKbnKi5/UvDhhcZbm6BCMAkCrvLBVO53UIQK2Jb2uO9BNV4gyJjvqySB",
-	"b2xKF44TST4NuMug+sm7r1hmqM2JER099e6U783xIwIqK8Mzgb85x/y8c1/cg8JTBd7qOe1RP28gnYpQ",
-	"W3SK+y068v/6cyfiid3t0KS5ncAHVOHmhbGDGRX1cUwhoNJpAWuNMiB+hvCwv8urLqBDKD+QDjpjdw6e",
-	"GpFtCf8st4oXSbSEtXXtq9CQ7Ma6uEDkY5AzsOAkKL5wfGbphHJAG+WjR8KlzaQzp5JBj8i0SzFdJb4l",
-	"McjwHUGxaUuI81id4VjGEuTIYNAWP5Tvy5v5Y6vc4z30nKJC1LOMOOLnUZSnfoGf5RbMMluxXrRgPEch",
-	"WElo3hvw5DHCbSW5GeV5I0LgqpI4AB85N/JSakyQRwHXElCkLTR6NFKxRsEFJm6ZpSS0Qy68Sy85qqFH",
-	"CmRW5eRS0DBVg8TPfWjIaPM7lRhtxbEPyLI6QK3rI6gStGQaF0fzEjOWfWv6eZqCDmqHZmrS0ZKN2d+v",
-	"TTluBnxqPLNUuCN5siO0olVoODb7RSVEieGIlAdPa+B9CZwdo3wGgYCPPQix8D4T+Fi6r8cSA4b4aaVc",
-	"mK3jyi1wdY/ZAUWzGbcGJr2c5QAJ/DGQqZAgpCvRAlJ2PilNEQPwD+2VgT3v4/WUoMSlwFrBWgSAwHEC",
-	"grqaVKI6uCXOyHlDxzCAe3oh4FAm9PtqjN4f4SoGZK4MwBip2BT8vBZnIVv0SF9GEZpzfcnhI3x31JYR",
-	"kd+77BTHXJAEZeVH3uh4gTlNb0pT3hDDkNNuKochD/cPvlomDAm/A11InlGUTcaUUXJk7xJ3BRgUA83D",
-	"TwsGBUR/T0mPRX99cSKKBGeE+867zUniz+RMVM0XCdsKqDwFEjB7hMmfj63ithRFguOXipHKhjYulBwI",
-	"ozEuPNdlHL955WNp+yIyNmsNwCOKhE1Ds985EBHdoQVfMQZ0xAmy0jQ/S5W8AP/qUqUywZd3QUXA4y7X",
-	"sFFidFCRNtOCmu6JqZgiGthHKH8Ju9FbSpzwoxJgy9lzUD1e+IE2A4kq2MwQ2/u7hzsYw6MAIdx6bycQ",
-	"V6k15wKlHhVo25T06PZ+52kg9rtg23cPdgIxkgn4e+A4bO93OjuBcEM5hh+C6c2FGdqa1kDqRMVRUObe",
-	"ihJvFHGg0OBqPHTFmQcrHG61ExRof7BAuAIwmP0dH6ac/dwPPLV2NPOtF2hTP9NGYu2S8DfUGcI/b+93",
-	"YKJqZXmkHn1miX7hb+vzq/5CP/ipj/GZ+G8QOOAokWCu5RxVoZLxpLCx3p7VW/PiID7k7qP2hX/DNVfs",
-	"Lx7RHdkqa3ms9KnB+Jg/SEo4PXKCE4VOwplSJjQjGasepQ4KR2HaaaNPZzz3gNJR9fAIHpCpHAp5VBWf",
-	"MTSRNgPbZsKEqEjS/PROjf5bpaUMc2p0qVB27fR8CkeKkfyXTT2BRzF7dA4x1MFRO2+1S208VyYHjrCU",
-	"Xvyj8CXrd9ROdMBUHGkDcsN/DNPH7AQkItD3onc8qkx3Ys/LRohRW7wtKgXhDjCa0HAokFx3k4/K74jq",
-	"wPWEPjc2VeSXTGzufXCY6HOjnapEvrGYpnx7XQaNYzVOFWU3gsJeKD9sSa+APrZcbpwCW5szncT6AW4B",
-	"0yt8zUlBUmDpUZE+MMJW6yEp4hk956fgCqOCCs3hV/sHS2mor/YPdnYCEb2jQfnrvz443F/mevjdzg4Z",
-	"PSL6TpuLyPv1zHCMOwBLvxLdV8apSj3X8Vj2h6pFZCFUxVV9pMSv8XF8rXvy3atnL75/9wKvwbrLDIs+",
-	"sSrs+M2rrQpzCdOQ/B5s2bEycqy3elt77U57j7Bhh1iPWNQPwh/nTT22VHHBKTXn8xcU2IE9kapLqs6E",
-	"HUb4ftSOg54LXgPb06nkUjkUL7C7CglzyfZ5mYLqiQiu6sGRj2jqCp3+Kt7qbcGeP8YSRGTCLuo0tno/",
-	"NReDlj95ghGCrd+DhT/0fXcfgq1ix8Hk7HY6vjhPmYyh/RNOyjz5FzeuU/np4qJneAlsa8TKv/mNjTAh",
-	"bVjKfXp8012LYT557fUvXdFdfMX7ujVB1+0tvu6lNxLoiqeLr/jeZsdo9Pqi3P3d3cVXvWIqB/z94eLf",
-	"n1j7WprJWxbNcN3BMjP33qiPY3QD6ZK9pabOK1sq+s1HI5lO+OQUB2cr2CKA9p+2jtHf2PoQbJGTD88Y",
-	"q5Q7zXOjs63eFjsfMIxqZpfwM+hwYK++N1/hxoXd1WKdhP1j9ZXFHiBes2ArsX2ZtMDt2Qq2qsEmItdo",
-	"yXKpgq0Zww1LhrF2JWmh10DPK6bjAzLRNDXtEnAJuBgXasJlKp5KycsNDkGQRwQWOwoWbuvvVZEgMCTs",
-	"QvOvHD3ioXTDtogou0ewzBOQyr7ek/NS5JVQsTT4X+C3X2lwNeEhibUXIh8XPi7KtzLmdMTRPYqzYk5s",
-	"KJ0Y6I/k9Pp0+hzZhv5zo3Cj3DRJhpWlW8V0wgLtD1TUrlz2jY0nS8gtbiNASce9tr1ft9BSqOit2XZc",
-	"mICt3hbPMNY5W+wc/anaQcnvvfUBpd0qMpLRs36vl+lzO+SUfO7e/D2reDhbu53dp61ut7W7d4JVq71O",
-	"p03MGT/Wu9t7qGhrqP89kydJnaqAqOvm3g8u6gZwyLd6WyM1cqfd07/93Pnx4r+6w85oN/n6Wcf8fPFm",
-	"zx6kX7nDrJvvXR5cffXxcNL9Ze/44JstJsbNHQ+fBjB/4Uh7V356P0sZN2k8/qotIk9TVTBNvX/7nQ8B",
-	"Ue6e5GN7K+CGBVxKf9m8kfBPn/CDip/jWD5v1bq/+ApidnhNyZobKOTOEgr272ryyrx3dEF3bymN/J1M",
-	"z/mCg2XmzeVjina8VrGWFVthzuFmVfjlakbYG7qqaT82hCp6VEahB0UpU1oWs8hUMTMYaTRUC5TxoMQ0",
-	"VvHOTT72/PZGBx1DgHSfIs9ZOP2gOR6ULUQnrlKcN8cemrV0SM7c3NTpp9a5lk31uV5k+XDOqQjrNRlD",
-	"YzlJrIxbmbWtBDc2DKDYsi2Mk7WYJ63RcmrcBA1fUAJ5ka0VbE3FaEA0B6V/9+RXHf8+18l7iwaWq0ZY",
-	"uJn6Qk1W9c/OVVbYL2v4Tp+9bv7MFWyTJDsp1vUBeJH7S6mfm+u5R+t4/lVl60jae/ApWRpdL1rX8zNX",
-	"cpTAfHm+9fuHGQn5hM4ryp617jjP432L92WPNxBFQ7SoJJKF9kUj3Nh4xAWjToD08ilBnYVGmdjHqbsH",
-	"vtugLfAp2LNfxOXAnhhiUTI/dGWXlO50my7pncbT5ss/mpCNHLypvf9oBScd0gdipa4vS+/L8iyMmRYV",
-	"jZFF1yQdv8F+cZJ9SHyM9Syp4ioWLgyYbegKqJ7Q5VgDjhX/CSfSsSixAEko7arI9zfhc4qODzmaxRPS",
-	"RkQFtkcUhEbi8jS2uPaEFO5Cj8e+fWxkL31KUgluuYd/nssxFVHBK2JGn/pGqDnXp/5tv3h1Tb4gxUX9",
-	"5FQagiMfKC26ekOjPsp+lkxqP0O5H8HcRFx5//blM3FwsH8g3r59/90LMZJEkP3y7Yv/EtvPj199989A",
-	"/OPFi79/909wc1//8P3Jt9/9cycQr74/efH2v4+/C0LDrErPfnj//Qn86P33J6++C8Q3/3x+/E+x7WtJ",
-	"bRprIxMqPJBO7J68hx+3ui/fCmyNKe4dmm/+iX/Q9dXvcNL+8fd3J0clxozvS6xWTfhmSGohwJL10FQn",
-	"Iihbdf2Nip5GLnHXGRZW5r5djHpzsSsXXzU01A7JKpg4AiuNkb7rT1L9nJ8WD2lHS2HNad+aQaL7WdQT",
-	"EZzPSDByQpJwwyX3/h6JCHZXhA0v3LvJEWzaqlikEppBqhQ2ACQWrAAqB03VSGrj2uIFrdaV9H1RXJpa",
-	"1g+lyuVJVqkLRdCcGYth1lG5Jpj9jg7/TS2HxTm7Y3Dtbhj1JrS4msdZcRm7TYSMe51gq7KWW70tWKo6",
-	"AydcCdtpq7cFx+vPdKyOcDP9+ekRnpc/n7yv08SyP9rZa3V2T7oMI/Blp9vrdLZWcAtp/m87hL7Ks78h",
-	"MrgGw4y+WRDxJe0xFet9cSLPF8V58Te/B48+LnxvAVHe0aXNEQWeUa/+WVX5Z5OxatVq5ESUWjuqfNa+",
-	"sfl6b1NAm7FVSG5f7oIiOWqLYo6wfbs6Qb6ODCyJ2Qkqv+XZqX7QOJ2+rjA0tRl1uc64ZJlarfrW9FVq",
-	"SqXSvq6iFMuyNcKZgKrpVTVrWmpONETgqFqLhTpUwGstKrx2aOb1wfRme2p8AZh2vmFnpsHGx7v/QJkG",
-	"YqcEZQBTN5bYDLBU6iA0TbkD8VBTB6Aiir6TikPGZgWVUXD9eamuEcc4nlD9RK3K4qCosaghuM0WWjRE",
-	"Y+/VwZsRts2pifmiFhPzVTnbnMioiqvyEV78ND2h8l1NVM0bDUuq6ni8lCL3sUEWISR8TdTeRtaldqA+",
-	"pS+8XD6maLfCWvnMTcGplKib1R4qnTK3L1fEU0Vvtfeg3qIlEo1BD1/NUsW8vt7yvy4FVFj9dxbu4yfM",
-	"Cffd0Gh8FBUBNEObTMn1mZLrVct8lXAP+RKWgJ86XULzUcmYNEqzJyRRVs+dVG4/t2AQb02eYe6Bievi",
-	"zJqBhon3EaFKaxAh29uRkFyfgYhS1jQhWK0f7MAh3luw49UAgZfuKy4ik3oa3pN0FUEOv93hgFGfBcic",
-	"6iWwAlXUXIyL7AfX3WrVGAdtwKViHPelh5jk5g+ij+7bDa8GHcBhqoqmSshBD0TUsP2iIm7qu/t04R/d",
-	"V+3cEqr1XSaTT1Np9whVPsmIVRxKShhv9VgbP2SXsvF4LGlnjFOsMtB1S+Ph1ME12yylU3QndsvbSr/3",
-	"7dguIRKPNtsuPcyAGnLjPCVKTE2ZyHXjkxdBBZkbXPIgNNOJVN+O7XwutkCvKBKRroI9ix46RfIocYSD",
-	"+ALB0EY8Gre2bVU+/bHaV5gnrJlLjSmlMjt0agenyBK01e309joo5Yz6mD2Xk6WsLjfUgwzu4LZ63ZUt",
-	"rXJffxpra35GadbmqvQ415KbBSHIxiC7G4NsTWsMG7WwfENnTemlxgTSLVhtn0kK6aghYTSTEmrKIFVz",
-	"QkFTQuhoft4nNAVROOV92uL7WbSAtlgirVNBJlg+r7Oxgu+70s3L7/VTK8FjsowXJFauzaksYz3PZlXu",
-	"OXPyaKz3gpP0GriCKlQ8/p7pfGfsz1inChZmsghuoLjfCVMeT9mf0737yYQfjBgpfWnEdgSmUbTDuRdQ",
-	"dNsREh9GOyXLVQMtK9Iy/ZyrdFKyMml3WmycUiFNE7guYbt+ZoAItWleBhlhZqU3MAkPESZhZhkr2uit",
-	"tSM24vGbdYET6mf9AaMnHMcI/z0zaT3i9Sh8fMTWywcDwiNEoCudwfdo1mFtECJJ+fZV7yZZO8JeVmx1",
-	"tf1+PmacTivGKoVJcghTaWIC3W6L7+WIyYaJzy8IDcIKIXIRwvuYGMHuTOauE8KLcRFqAuLTAiS4C22e",
-	"DRVREhf+Nk34KdYRlzWi3U6w1beJzcF6+o9d9VWM9LvNxaQs499daCP6+ABw7VXsTmFpvFpwY9XXMmFS",
-	"CtzCz1U6kplN7PlkxcbB2rTeJdrCqpPG35whLnv5VfN0rtAbWhT1wsR9mLcSXLlbalue++VWCP7NT+h+",
-	"WLxgwRbHLRaPf/21bdKnx3G8sAaXQM0aMBc2dbifINiyVEyEfHKEMkwVKgGGAmaodUXRFqQqad9xzgsU",
-	"xIm8UGbjwN+O1XQcx00mwCKzaY5B9Hk43IuLFUHutjLcRw/YeS1q/2KVqKyBNfo5fu4EA60WgLgEBAqD",
-	"PBKSEELgPDNkZ6xQSSGEzlo2Fg3nxjaWT5zMeor78171kbTjwnzdTz/ut9IdTwXUVgyiPlrJSDuqSTiW",
-	"VFrVqXswEvPaQu8ZUTmUrjX1ns0xwJUd0yY5F1xfx4zUHVOrsVYwDrFlpuXTDUFmNi7J5+eSnAwbNswf",
-	"upb7dnTLY8e8uSV7+F6gcFaR5vdQ5D11Kn1ZE9pyM4L9/TguKEuppNojjW9Pc9futMULcDERlqZKJ3Sh",
-	"1Jj7VWACgtBgKVIRwMS14vjlUVk5ZY0q8OyxzV2lYqAzsV14u1hGcBUan1wL0M/lVJpnZ9TpdA0Usp85",
-	"xO2Dv+BniNpHz9ghcplEI2OQNiKSCKcDsrEKL0Eg6VU+pPWMcRK8t2uMLxPpxJVr4cp92ViohLNRb5Cf",
-	"UVT7B+urgzc04PutKpqOgFK9w6L6ohsGxDZRrXpU65qmcaruXirshQe8CHMhfzIHv+45yLWpablfE4B0",
-	"0qOLit2wv7ceMrujKpAbhsVWKOdwRdMr80cFJWqe73p9NrRIGWYUk3P1iM4QC+w4LF67JUqKP/0Jb/un",
-	"PxGZsXZUOT2o8FsjoyCWLjKbSWZB35+rbKjS+ffF6XGqD/fGq0WYdzp7/T+LjP8lMhsFyEglqtSBl1pd",
-	"kVWCTzaeZZ7KBUt4GYQlTmbIGpkiTftG3qjwMHn4lTuIgU4y5mAEG4eqvBsQgmhGKfiIFFo4HQHNBU1K",
-	"AZm1bvvwVMnNwnKb43LKZtYs8MRRBUU5FsbD+Gq1NiXWTnerueYGds/WskbNMx7Qc8qkBtNDfskMXy6T",
-	"xmNW8dy2xbGIvoz8uO1g4FQmRjlyQDIbsxPR/979Jpr3BicdRgv6cc67wKIt/S6vaJSLX4PAs8o3OWL4",
-	"KwTOoo0yZ8RfLxxxZm9jvFiYNXtO4LDj2agNrztnHxR4UEsP6PlqY/GHdonBVDCmVh3NIteBuJu3HnAR",
-	"2YoFZJvasYdeO1aj2al+vG7N2H03/N9l2RiBbHq2Aq8ImXyHJY44Frud7jS9H9cXC03VZWeJ6gljucer",
-	"SlN+ppQh8MMkAWVFoSFpJhX6TLgnPLhkWK9MMhJRm5iKxE58C1qhw5kJ05TVaxOsOsOAt4qZFYjoIp2/",
-	"aJBneUrskx4IsoBU2jmqWklUC+GQDlI0gJ3xrzluRD9Gjsv9Bt+UACsphMQTiHc+nO3vgPtOxlQlx+14",
-	"CH2J0xfQg3hQ1/rI067wTkB1fPgUHOihWAV5jF4Bg2v7ncO1ek54yjxIZQmY6csOv3BTDJrbNcpb/q6F",
-	"3/GAPP0u7KuCa9Omoekn1tFSwy3gq5YdDKaWTTvicaotBXNwTu8H7QhSk3/sd8TUr4kltHZbnIjiZxi9",
-	"IOZVmhZq4qSfGtvCX8PV0U5bHM94ELjDS0J1Y1tuaK8QGzRRg8ynNUNzprC1FA9hv5+PJ8JY5p4+KQ4G",
-	"+BOCOfisEVKcp1wZj/S01dVCtlNEFKX2uUHuZFLxBXxtKF0ARmnR0+SrSUNjlEyVyyrkWfhLmaAQg33m",
-	"2CdDEN5iV2AzUUC8j54DOjR9myRKnucMvlpeV09lMW96QUsNip6xXnf3iwNRuRnxdcu0P8Qp5jHTcHkk",
-	"ntgc3gN+jmesoPCHBY3lJAhNQVitECS4oCc+rryxuFJwB5xbCkiXZp/IrA0IF5eJXtkJu5JOjFMb530Y",
-	"41meFUzpQ5XEDCp7qdJUxyoSCfKEi1SBNtHWgAyJVaLPwNNSyYS4ReEXeaI8BS+HNDG2KZ01vdCA7CqO",
-	"XO2oBijXSu2BFcKgBnwLckVc4BGAwcEloSk4c4igvjyeXzgR+Z+d9uU4WrtnGO5QOUsPBH92KJPBt5hE",
-	"bn6c/23VzC3qddeIuN9lre8677LeW6wNLVvFOtvUtT4KfNlZMwizBEObxJ8CcbZ6IOhNfiCzoJZCq2pD",
-	"CnDVQKeViWcgobsFJPSPc2Gjuyedw94e/QbkUgko8Ouce5a/v/ae/FxcwUzqhBNjLNTn6ACB7oR2bJJw",
-	"mFaS9VAvSvac6H7AbXR7wDfow2CeTPl8LG9xurY63b8d/vjs4L87/0PvkOVuq7ffOSzpkp9X2OFThekB",
-	"6pzzq+ee1O3CVapbltnf12ADX2ugh2ZFbOBGmxxuUxyH3C3qDRdTreFHwqYeKHjK4KtbdcE8Mz6oGOdB",
-	"EZcu7OVg1tIOpkxqPNI1y/m2MIdD80BAh2slbHBSX5k3kvz+MjPvD+dxPSmGwWRyByoRWmOvbn7OdnfL",
-	"c/aOPHHDPhXGRmZOWh2SFQ5NGfN4SSGPxld6ZtNU9TMirtdOlJUZGBahJJ9TBfYHrbs8l9pgYBV/hLK2",
-	"b2MY0kgbPcpHWxWZ5oPuMhNMTn8AdqTFCAwu7kztA9iJfEPQ2DJrvJ/gVCW7TgVRBsX6t9++fCb29vYO",
-	"d4KSM2NW/jIVQH1AFaENEv/2FpMDhKIMc80s5Wyw6pbkZgM8NpOLJIm41Dah+kVytKdCPBzhwltUsCnQ",
-	"SaMjAOpqLJ1rBLi4lpwTHZlHgrBdkxDXx1GvR9t+/CDadVvy80TVnlLw16FFNCpp2AGso8vhe3OofMHy",
-	"k6p+xikplfPjQO5eErN7qta9gs0NJhTXKKyPq32jkIZP6X24cdH8p/XtT27JdX8UleGVudoUiK9QIH6t",
-	"jvukWcB5yEOfuCx8+ZJwCh4XiBLGZqqhMBzTepgW4cKtyORJEol+omTqQkNhczjrQ+0ym044Oo3gFxEV",
-	"4UZHIjexJc5TgikrowhUoe3D74Tya7CAamg9Bg8sZzHIwH/Kd9KZoJqrntjv7ImoWMCoLV5iTic0KpVg",
-	"DbJC/KJWrQaX7c/DwWuLEz1SBRSnT/5RnTkjromzSROJ4TR26fpR8pky8/VLzG8/QL6oFt0jh/9aOef/",
-	"8Enrqr+rEYeUDswUfvnfjYL9qI1w2vSVeG1NLCftNfuZPnXx+qKK9Y3SvAuluSn1/hxKvZf2WQvYwurF",
-	"Dwes+96QuW/FX1qbFaTB8LiWGkTOw9SuO2OU5u7bMsdNdLzgpzpw0UJD5Q8lL3tbvDIVfiSyVmpRRe2o",
-	"OsJTtFO1jKaj1UKEblydgpOvrKEgnt/M39WbTL5bzaiPGba8oSEUGtq7AuPW48xbIeI6IyQQkiwwop/t",
-	"7E8V8tRQdG/CfXK/2fZ7BujmqT12F1MB6dugL6km5D8Jh8kSJkTJF7YxIu7CiFg7q8xi5qSQMrXtyfLl",
-	"1Mf0t4p13JpK3k4ZzMXvjgToJ3SzEGqm8I0CDq2zyqK07jUJpCddrwxWztj65IOXveW7NqQhZuXubeUh",
-	"GiR6D5xE9hrPqqdEGwz41eX7HWYpNzbopyGS2digFFyfOXOPCHTam7JD1b9oaXN3xuxbDnBVipDBmEtT",
-	"fSmTnogKE5cqIAojNxJnCl7BiYhr4U+1AVPtmO1IO9UEV+mTm67SpJLMfS7HJpgbn7tIGyhBL7XT11uH",
-	"MKJX5kGYh5sQzca6uitDoYpC4ptS69aBiEAoIp86GRbahYbbfpc5v8Jg8w32WPgDjDwqfHiPQhPB3bVy",
-	"GZbDYpW5F2uFDBlb5/RZohbwfYRmbR73DVQdmhAw8ZgE8cL+tu2Hqmx+SJZDcQxWg637ZIaBBW8sU/dj",
-	"GCgT+7OP69sTkTan/oxVTQEeVlNkZ7HW5os3anujtjdqe6O2N2q7UNssGe/Y99/o7nvS3ehD34fq5sqE",
-	"ol0SjpnMMmXiumtfUeDev18/NUO32GjxjRbfaPFrtfhnEpp/xGoTJdEmYr5yxPyz0pdci7kAso8Q+ThV",
-	"2BhoTmJEhSBshaLFEM6iKoHEfCFkEyzGOFVYBZRVCkSH8lIJY426nQr7b/ldb1wuT+SOtcSszmg7/rpF",
-	"5O0MWQBbiFtqBqk1mYiVww9XAJDHnuFm+HjkXfYpVpMnCe5M5f9dgRODe/jaBvqSweP9n4vbg8EWLBPP",
-	"hYGz9fua5GR+OeYocd4Ej4NLZFPVv15V/xfO74NNff86Xkyz0E+UvFSfwEWq4huJEt6oV0tzYiq0GgEN",
-	"TeFBwQ1O+QaneINTuEFRiEdlfx70aI0wKc7MxrvaeFcb72rjXX1CTfhaphdCunkScxOcfDAOFuP7fQJt",
-	"G2tCBoRhLldsZOwpjDVCxMoGfSq+rwgGLiUqMTobQLhWV8DGvhvaq40G3mjgjQbeaODPQAN7+b3RuA9F",
-	"45aN1HfYpoZxzFI1ljxnwRQRGYLVLtPMFhqXn/0LO9xtDacbQbPb4lXmhI6xpczHR2WquHHs1WCqgy00",
-	"3MKGdGlDuA/FXh2JB5vENWDgVCUKm84qat2oK8Q/0Q6Br007NMfNgwehNHGV73KTKOfKmgf/cHgNpIpz",
-	"FA9mQjiST2RzaGJHphgrdfOlaiS1caVEzFxJATsNNhyEBrlkMsfUbwViy1A6bgv3/fjyDOxq5KubWra2",
-	"OPZ9eKFpbMQrZ65Y3OsBAtbN+ZYPeNQteQV88xQCAIGpUbMm41NVOv8rUfJdkAcIgFe/w7HBIhzCxqte",
-	"Oy/k3e3WENnWi26/LaXQ59f9V9mzfyQj8pNw312PftvEedd+0MbrUSMM6hTQ6VrsA9egmoZmLqypuB7V",
-	"NDTLwJqKZVBNPZ7rNbCmYgWjnd/pDmr5PlMM1DtBlpyFkFwSFjI0HhdSPAZYyFIf3Q44ZPBQSjgW4EOu",
-	"xr84C/x4C+COnxTK8T5bPT8X1EeC1f0EIVld4TmhlZvKfRah2GoCdI0wKr7gJoq6iaJuoqibXo9NUNcb",
-	"Qe+YanjT6PHgGz1yE9u70+DvDcKOIn+ydFml9LW+eXolTqkdsFAhfrhKjIWrk5D7K7Mp3xf3QTovelzg",
-	"h3pC6kqsk1BzdCaGMkZcVdMWPiBtB3MhW2WqGBgfCVna4q0aK4nhZkQDQnGHtwkNRYExCArfGf8NQgad",
-	"KTGSsSL2hSOYEY8mBAJXZ04lA/gRXbl8JPUstfn5MBNnsn+xOJR6PDUkHidDY2BAmIQ3ErkRKpxNCymt",
-	"LpVBFgsx0rHR50Nw6V7NCnhmxaNYNjHjwWsHsyF6uCyZcNAhu7KhUR+Zrc1VuSxHcgLjrRBp0OikuJI6",
-	"S7TLhAVvk8zHoeTJUcqEho6xisVEqyR2R/QbZbJ0wmF1uIc252vYjDCBG5NxYzJ+VjHTIwzgLBU27VXE",
-	"qucjLbJwZe4HWW1jhZ303jx6uCYuqAZO4nl5iCKhJhSL/CDR09g8iUHEl4yfKNJ6TYHbe4+iIvVrPY66",
-	"UtR0xigOzcYqXoC/67V/xdR5PFbxHcf/7iRG90BKL/JYZws6x1IlY8LB5QqAQBh1VfSK9cTV0AZikNoR",
-	"uMapIqrcQJxNuBygsFE4r48EYZy/JzqBLJU6AREox2NlYtwGVCYh3bDVH0ptVHwkopEaOYFjFpcq1YNJ",
-	"FJpYZaqfObSgtOKIHbL5onxTcSBSNbKXVLiRKqQshwcfY0+brEb2yMZFymCl0+KWVLyABL/0BSsMuCQ3",
-	"MD8SPf+3SsZgS2bVVyJj2gMFK6IFfsvgxHxYiO64oPolvmEU2VwC4jFsI6RqtlhkEpEBy6cwNNrAz8Fp",
-	"KMiehY5pYTiCOQQRypefatC31Ba43+niJfudPTJk8ePQgAGfWXCQiFIex+TRReFUOYJBJv3lCZ3Bhid7",
-	"dlyw0QehKbYBPoGa4Ng9qckJ/zDtRCSNNZORzUELxdqBWZxrN0QehtAYlcGZFTKOQSccFSPo7naIp82v",
-	"YG16YVT8+NmCDthc87sRwbQ/hp+8oBvPWtj1E/QDbORiEFSqUmGWRt47KqDA9j4N1/ycK+yVMhKrGiod",
-	"gMvWMIBfDAb5NWM5m9BAaK5r49i6UJNed6t5NFzgVBvKSH78TpnzbLjV2+10gq2RNv7vLkpKEExbva3/",
-	"89P/CcO80+l0Wvjf7kv8z1cv6c9D+HO3s/t1i/77Av/z9Cn9+fTww5/genejW9x0BP+rhLd1WYrh1TkT",
-	"jbNbbvlt8D0re2mnPuXnKntTAI41zXtx6byZf3rtxB+3fpStXzqtw3brw5dLvcT36LByIRmIMcQQru/Y",
-	"WpNphfu26QVADC2/gelhTeP6Zukx7S4cU2bXG9ECR/c7EJDLeMTP8tTduUsM0goUeZND8oMBtUCRL5YM",
-	"D6BZd9NxWzX9YW3ZJlKFUioMf7TvyOLnKOlYpVu9Lsjp3IDtx+a/a8r7F8rwjvtvb6PPFs1Z+lsnOluE",
-	"h+B9aVdztqlkVaT6fJgJY6/QinWccoiLhK/6KPsZCnnrFHinMgXxTuHA81RTnJKs3wa2qIgceDBR+gpM",
-	"0X+Q50FxzQDHFRo7GASin1iXp2BzV29QRJJ1Krj+luy2oU1isnaw3FdoA+Zbv29zkx2FhiphsO4W39oo",
-	"BT/nKlspfEUDBVw8Oe4gVaotiKPbIVUX3FwYGxqOnnLAPFW1fB08DacZi3MZCQLvRjOP1lcEioEDEpmN",
-	"xBn4bZVQK60RBldTVRh4h7silhPwF2SatcVxWXAFikAbVVqj3U7Q6XR46VpwFcdqPYUwmKucGiRrmO+l",
-	"Yh+C+gLtJPSXe0JTHMYpmfaHog8enxMjC36PJGE6khNcCDFQV5wewF0Gb4t7HoMyiIpBQ4mM+pid9lEb",
-	"ROhcaJMrV5juqWoLNCrk1E/tIDQmTxIxkulFgUXZYNVWzsUC47Z6gpYxbrOhcr4Swh0Jp+CSDObnUqUy",
-	"oZ3at6ORdDU9/VM32P0Af48TJGceyMSpZjVdFghXtTXDdSy2hAMwk17Rr7tsn/o/C0NIpqlEulyXTRLP",
-	"Fb01x7bjt6VMjXbCjVVfy0T/gnPZFs+kIy5pkGmGvTt9biz4nTVj5blKRzKziT2fzDO4a/eeZ/11V7G7",
-	"O1/Tf17MMYKbDO2F16z8jKWs0JeFsKAqvjprup9/EjBnE0zwlHm4QjL69fIZObeM3wU3vbnT9YIrBxir",
-	"XRyL6MvIJ46YXdzLWQfvBP79/979JrqpoV0vVr8Fw/sdKTk/2AbfwEM4+J9UmOxJys95p6+XM9Rv/Y2e",
-	"8045gq0Tq4HMk6xQWF+4tnjLTyzatyPeFPU32evMkVvTgD/LjtkP7LWnsJ8d+wkbGr26mkyVGOVJpseJ",
-	"KsXTSJoJBzzcDO/AlUwSsDL6F/VDcTBHHGVq3Pg+PH90pTL5aKv300HQ7QTdg2C3E+x1gqedD4Gn4O+B",
-	"Nbe3u4WyGUn+vQNLfxwUsgGsvnOVNvrZI128eMZ7rxpdwYyR7zuZyvfdYdTl8/AOq3051qga0hWKiPlC",
-	"pcDBquNXKRM3g0vt+SsXA1DBy1QsGI9cBZec/oLD3HqRp3asnvyYp7o/xKKWebJiha6ed4ldygmuGKdb",
-	"m+RuLXc5k8ANRDSfpZ/SuzNk/zdqjHm0LvxLzXyHtPWq/nvVHL/eja84OE2u/LQHcMce/czKL07j1TfQ",
-	"HUUFnoD0mRsaeKuyPDUOebCxYkomSVBJUBdrhM6i7A8rLaf4Z91ap/YfbcRhh9xVO2BLKBC+pJTufESh",
-	"hMLQkJVHkaUVmohcThWfgp/ctyPK9hYUmpFLbAY+oQChCqam7w7Ge0kHNo42Clzf0ER/fXEialMTVfxo",
-	"sbQbPeBXL8s1jA+MMHFRw/QdkRcti7oxZWx+PgxE/R21Cw3NU3oTn/Z79dH7tUTPunFqN07txqm9Lae2",
-	"5j4Ze/XJU0Rg0KXKwXC8dKrI6UGzrK6PuuhSb/QNsAe9wfUpL2MHqPxgasd/WGKbbNzTjXt62+7p7fuS",
-	"87xFMEam0B1uy4ecOU11lQMvWTEjitsctPY6NRk03+tcwbOsGRfzXMyTWRNo42BuHMz7dTArevALN70d",
-	"Nz7n7fqcPl/YGigVuwW5aP9jgT9Gmy8GH7Sf5FhPmKpLTEtjZd7HMep8a5Q7EtIbNk6h8kwmvnbRXhmq",
-	"rXz/9jtX4cNOVZZqdakasoT49OtdqWc80pf4Vqu2l3xWhTHVV1kqNAivvKmOeYjVMfXzVRF1z+pfrFsn",
-	"Ux6cB1AnMxcPL1USLHAJEsOXc4PNKsv5q5w2sf1DniXWXgTir9aeJyoQx+NxonZ8vXhD8QT1ouiBbyIB",
-	"VwUjQLkPs10NbVJa/4GQTuhikbbfvnwWmoOD/YOdQrQhst1QUdSpn6oYplUmIjeZTqgbvBCf4Pih9CQM",
-	"O/wmy1Oj4tDg9VS9fqb6MncMi6vSS5UK7vn8V+4yIbEonQYACy/c0F5xVzhVt6tUoRROqWGzVrjDvzCl",
-	"+w6/uJKTQBhEuKtiTXD9DBV1t8VxEWPrSwMvKzPFKoNLbUjul+sFbzVPzl/DUIZ3rsrHGzcS3ghWbjyc",
-	"djrqTgX7RG+G2Dw6EM/TtvhWxrGMVzHkq+9LZ2E51Lfujd+G5js+XYJRxv/0bFKp055ysWiL490ou8Zf",
-	"JNJlp9hMUH51zdTBi+K5qfw8T5OtXmncuCcjNXJ9mZx2T//2c+fHi//qDjuj3eTrZx3z88WbPXuQfuUO",
-	"s26+d3lw9dXHw0n3l73jg2/auu9utjJxk7Lmr9oi+s7S/EdeOoCg4LZq2PxfOG4GCESUp0lEoWj+gX+5",
-	"qa5Qf89FnaE8iuLnjwNXhIr/bgtS5Pqr/q4mr8x792lwzh4jzRspClk3gxZYQQ32zefR+DdjAt0Y0uqe",
-	"Wu3qHiEiYCzKQ7L2B0kF0glkNFy8sud2rrIpbX7DIODD1WFrqp35KKywOI+D4Kz6vhuGs+sZzm4qS+/B",
-	"V6zJm0/OalbdXAWtWYNIfEIHdnVYoJkHzEf2gweAnwtPDYQaDBR2ggs9Ql2RqWQitOFmgHFq+8q5HqZh",
-	"wY5MWTbvd/bRSyb4HgEOGt5am3OEDiKfEz1EAoDhJ7XFswZ32mHXwIVSY2yPxpsye6ZMYLdM0K9e3Zmj",
-	"gdy+M3cPUbn5QpfmdiN8b83MfrTSmk77gzR+byrA79esdU9+zeyFMouNWul98DKsOB3lEwcH+weBeP3i",
-	"5NsfnvfevP/mu1fvvp0J+oWmDPgxhhmOLJiN+GG+RJyrDOV2UOAj+C0kECvO2Cw0qbpUMqHYJ6OUlUkz",
-	"lObYYzcFMsZthFTtwO0de1z151slbCwJ1UIblO+i+zX/guiVdRbUix/4Pl/VbuOH/rRDlwW+RC80u2Bi",
-	"HxW/4BDjF75icUA3lBlTgT2Tpq+SKQIBruvC3JOKGcA8endyfPL+Xe/Z8ffPXnz33YvnEQI3VMuWCLoM",
-	"lGT0/tXziKYY/3z34r/ev/j+2YsoNBpWTDrFDYxVTuq2OKbpBTWCVCHG+kCoC+CP6tPAncNgamiKlkL1",
-	"kdjK3il+/+jFiTwnxIxXg9b31qgWgpVFIrOwF8ReZ1/oQcGuAmraw5Jc70UtKiI88Ug84wqrGu96jDhV",
-	"CLajtu67qdaY9cNqXC4yltmw2j5zgcJnfgfNfUE4zMMeWIgyB6vHSHOLzQ/YCk+qCEeNL3pALmlndkCN",
-	"VkeZxNBGvD952fp6KkL4TPaHqvXMmiy1ycIwIfzY//b3YCnQuWf0hgX03B4ZFg1DTRihsW/HCCrLkLmf",
-	"esDrWGkbx/WGppDq5ym2w//0YdaNndLEt58aHednie4vZTjdp/8K4ymft9WrP22LLBtCu1pUu+FRW5O4",
-	"qOYPqNbGowRY01es90tgU4ShomJUwlpiJB5BAMdlIwB1SoHKAgewhHM6U+faGG3OA0pP1lvDQ1NHnUXM",
-	"rYnNRaxSfalqsFDn3IY+lsj35YcJt/P9AD3s9md0Qu1EgjhPqUgRf5YoysQI1YQY2iuq6aTkqRNoO4Ne",
-	"ZzGUTEDZe5xaOR4rmTqaJUrY9u1opLPMc4dRYpTNH7DjqHMgE7EaKxM79L3/MdSJEtHIpgoMDSdQxRX9",
-	"DMULYTlHxdNHk+EFLJd/O7QoBx4vlp1MgSRWEdtFf6ZPIxiETJwVfZky+JjySF9fuBpSuQqK/SAJUw1M",
-	"Dp0xFARFFY4wcoDx3gI5llBjGe0SgQMIKjKx5lwVyOUTm8NqyP4wgO8tzR/OMyoDb55iHpv6NfhBsNp5",
-	"amiq49QSr5uH18Q6o4BACHD+ccLzcYll7K3V0NRety1+GOChSMsjwq0VZBrBQo5V6t+XsvEI9BaabUJ6",
-	"ow+iHd9Y7I10ITGSgtW0uH4llx+zNTCE2EhOmOBNEn4Ez0uvqByMGAPD/81R9Cl2owg7U2CFGakCfAC6",
-	"dIoDjq4WUab7F8rfPTTRz7nKVfGtRwk+RZi0Ygz+4+J3ZMF7KqWIDN7qA0/BdPEDiXWq4PeT8jmEK3Ja",
-	"A/I8tYMBvwaji0ShoTsUKBeUShDHtfKyfg2geqrWoFqvZgccxEIufjhHR4iNkWZG8b2oQcgOePldcab7",
-	"Pov7PUP4Tz26AKD2V5KPxlh+DM9N0k0iDHU+hq3ttyIJU0Z7kWCoVM3zoyoFIwf2QKOwv9JATlS6knzO",
-	"sPmd3MBZUT0bvvOMjtdX3bEmuvN6u+bOoPq6OyUuNErdQZFF9w1SsTibcF9UrWuBHD24rPGIYmSz5gBV",
-	"WTX9np2HjIaAdG5NRDrZ+uX0w5fbAf9jZ7kOnojlf887ypVMHYrPkVPJpXJtwb8MvLgpr0C9Uav24ZbC",
-	"ea0AHqe1eRr4trVp8F0oxYX1wTR1ody8QYAglOb0CPj0YFHV35Ae5M7wreNB/OPT+P2zLfDGUBkVDXX1",
-	"bCHtgCn8Wv+x/5FviatMLo8U3hnMhuLutQb1chirpA7xxFzXDYC2iGdU3RSVPsSi0kIoFy4Tf7Kur1TV",
-	"BQ8EcM3Dky1ykvhnYD1ifgydB4p6+oboswl8S35SQ55ryjSZpyn9eBZ1+Y5KuDxPwBBXqZNLVJvPoL3x",
-	"QZXV0wosU1Hvd8VG/j1I+VcetemY0foSsHrIH3ItfWIdcwSRe9wDj519qUxegBurrjz3DCd6tAN/WNtY",
-	"bO93DiukCzvt0PxVXyrhSc2urBdOBLxYIiyA9ETvmgrpkTbnzCLudz/Jnb5UbfHiIwFpY+ilTPu4jLNT",
-	"4CeDLMXwC5eWcwKpQSzzLlhcTk4//LSV5P1hql02kq4OhwRTdxrLrBDo3d3W7sEWl5tNf/G0FOnPivut",
-	"YhzSTNx2jfkaD2+ssDiOYyyiphiLik/ryKVJgZ5a2z0MnFrfyCV66toUO8FjLrzelFA/EIV3HMdCeo03",
-	"V+HVVVlNMN5v5cjDrZHmSSuqo8nxn1Wwz/Fzr2HxIqoOYb64OpyzL3tg9YpUSWupMhrO2qpsMDeDvT/v",
-	"FR9LeRtN2c2zsxu+JxRItDkekkziZy/o5VieH2lV8RJcX5SGaG8sSNaIPZyrrJQKNwygNhupKzRYTIOs",
-	"oNF6srtXCU/UGidLK7YJfgWu3q9dzRSKi4eyulE8t/iGl+YPTe59a0L0sfdmrCQT7zHksJQMvI9mDBpH",
-	"0YcR2/78CO4xxeuofgBb3Yk4yposlX0KOYC55ZSp8JmVuc/UXjmVYsc92KCuKLfkn+g0xtQwcs80yNXn",
-	"Fssalyn5G2ajZG65X3elaj9457VNr0d1KK+pIfthrKhUCPcn8SmK2PbzkTKZh3b0Z/DdxGVqRCdQxuUB",
-	"NNawKXI7dWPrHCjyPrheekEuwwM3nE0E6E+fsBDviBCkPGYYSOvb0Zk2Ku6VUD1YITACTyA0Mkk4rT6a",
-	"NTum6jnm5TyYmGVRyuNNqgb6Y1HtkCcJjd+mxIk+EVdcDqSzVdA+jZ0LlIj/uY0y4wcE7onWioW5ydQG",
-	"Q/XOprkGWVtQEm1HWZqraAc2dWyx9Is/x9R+tFMLu9dmnCriGysr3GlBFVvOMY/wzNpESfPw8nQkNZZJ",
-	"0/Esb7J0DxH0Ly6Ug9fDXl2sm6Ora6UHnKQ7jpH7jGYoQCEyFTas9APnJlHOiagQBogtg1LlOsW9KCv2",
-	"3OMDf8KkGCrwOfvM/47FBeVYvocLlnftq5feDaTSCm+w1tivS5NdhzUEysY3KW/yX5v81wPPfxVg5o2q",
-	"ZI6S2KS/lk9/sbJeOvtVbxa5ko5bZWBwleJ94gcxk2rGPhDqUhkhQ9MvuoCRj7JEivUdIFSNMpSuVasE",
-	"2DkSTmU1jZhZ0oih0cZlHq7ipGhFpiYP4uIvAkQlFqRD8pLGNl/hWyNC43mKxXGVyNQKwlEvH+RZSDMr",
-	"xiqF3QafxgoHCxvsCN7e35cJ6wlHUXsvX8jEGiXOFCwWJQk8qemUa7eWDUAzvK4N8MfNJt4nGt230h1X",
-	"tv0mCdmQhKzIGexZrM7XPMej0p3NeoW71n//vJTJMhB007Lxk2cyC8AKtj7XCS1S6J0k0w0zmp/CPi+1",
-	"zh87aXhbsvKR5wzXsm3vIQCyjPi5h4whzYbHVUO7Y0YAvceyAHKCzzVYlyM1OlOpE9t/e/fD92Kk0nPs",
-	"dusPd4i1qoJy6UPmgeDqAt+f3K5YmD0yLyPhMjueLqEugzU96iWv4ftoFxqHdq+x/qIZa4/5+F1ZIy1m",
-	"SqSPRD7u2xG2uRrlQlOWSwtt5pbNSrDWsbgCrsRviPxLjBNpQrMdvfnh3Yl4An+5aKct3tlZ8PArbJpF",
-	"q7dshQYz10cbQhPV7dKiPxUvRJTjS5UmcoyM9TMARkZIAVZzCvMfwU9hqk77chzRg9x6hi6t6a0YustE",
-	"uXCntXCnfdmkj7AtGUPlhRR4l9lxbUPRueL+xSIDQC2Cv6+qoN7QCywT+7rtCD81pc3F0uPTdtMw1UZV",
-	"rl2juAlP3ViFk+ZZqMUflc/R7GDcPNJ107jVE9+2tKCMogSo+8KVAHV33R96okfqB4QS2LSHfpK0My/A",
-	"MnnnoulsE7P6wzSVylmZ8FD7Sz9Lz+26RDh3x2hTcJWqqZZVW3e5ZtpUxV/1pQrNbbSpBoxCFpoCDRU3",
-	"xC/WUMJ9voc21cR6nVeWWXGGgF0gnuI8UXGPAKqwwdkDkSJ6DdWscmVAoQcqHuaVdAI8TLGNw6YX7Qad",
-	"TmeHYcy47rVeZIBK7kp6IKNmnbaojGCuWrvPOgJ8E2NZGxTn+g1DoEpY5qpX1cwF2/2K1OSXnW6v08HY",
-	"o8SHbekkMcq5azhiu3u1a0G+XCl1UR/PP/yWq7l4sz3Ana9ancYeYPjisDqwS1lNua+kBz9NE3Dt4Zsm",
-	"4E2+a1M6caelE4tNmRU807pS2PAx3arT+uRXjzZ3ukIHcuGpiEqtw1otyIsVPo1nbYX/xy0a4CnbtCDf",
-	"bvb/0cg2LwI+5w5lriut+cgtiptRUdR6rculNLlhot+b6Gs2Lk+RwDX7B09n25gtCGgig1vFW9i925Zm",
-	"P6tzMi9leOuPnHO5Nan8qOsTFgrZTxblWk5q3mucq7Elz8/gF07oeqtdt5kypTQDryVOuTZI/3zr96LB",
-	"urQ1GZS7haDcS1GA1uQ9zikVxaqPMMfaGjdV7UvMAcWvmYAuNPxogY8uOrcrwagM64SRHmg9VfIPesK3",
-	"+G431ic+elPGjIo3xj1xltj+Bf1TGRhB92sKGqHMh7/3MRD0IdiqRXD2Wt0ObpTiBg2/OMDrcCP8gnSn",
-	"Wy/y1I7Vkx/zVPeHvPlpOeaMZrc+mg6PDl4rlpOtXhfGwL/9amrke9f8dtF992DkBbHhKaaW/Jt1W53u",
-	"1u8fVlBktTWdo81qO2tTRrDJ9CxZcfeFq2+dz0/DfZZ5nLxRY4wT2VfY+TDjKdTPpziuKAcUwoohO3Tm",
-	"QhPVRUckcpPphG4oJ9XsB8KYW6O+cG1xYj2FCnxDKoZ4GEIzyLM8haszJawJCCwE6/6YM6QyHP7G37ot",
-	"vimfh2H60JS/riSpipI4eFfkpyu0hUj93PhwDV1tjZACjmmiQgODQxrB8jKvS0myY1cJzoCHQv2GPifG",
-	"PIG7SFzJJGn14Qum2TtmOgibCuUJEGI5SfT5MBNOXsKyoHniLvTYhWZkL2GgRA4AV/BansvxkdADoTNh",
-	"+32Y3exK91UgJI1PpLmpAK/wVOFPU2X66D1qypGlmb8/UbHQF8rEbXEc/0v2YUXonX2fEDrSoRnp2MC4",
-	"Awa3MJk+z23uejBv1c6dkZwIN5amhLZYuqRS2DxzOlZFCyVbK9WMXmjmpCYCXj0ueWS7BulrxNkEqx9T",
-	"Hau2+OH6EtFKorM2HhqLLxTlFCj/oFWz7KIdIg1ChsIpw83Yiu1W3cNzzbEbRAx5709ZZnddg7kx5x6O",
-	"OXd/NanVZ7O+iudTZFxtzMpNdeojoKDGfb66yfuosoKfUbnqYKjTJ5WmzrkxGIL0Ap1dNVm0YT4rl8ks",
-	"x9KmWKXEfUW2lYcEi0AHFcAQ+F3AjMpI/ISIXMqJ6FxFgYjOiWdOwv8m+EmCn6gzpmtTP0cBdZKQIT2Y",
-	"qpD6BXMEKdhiRXXqub5EWkW0Fbnl5Eqb2F4RWTK+g3I9ERU1UJ4czpqBhj0Toe0VkVECA+oPVf9Cxaea",
-	"UC/83y1tkDhPm9Nxas9T5VxxK+ru8bca5MlAJ8SfFhl76ob2im5lLP4bHuL70j3tXaIG2Slb5KdnSpvz",
-	"U6eU4VuWP2+LYyLEFt1OJ+h0OrP01n2bm4yIBk/x33/uRDuBkCNrzqlmC68j0jda5uiIroJji70z2on9",
-	"3d1Zi2yWDrDJKHO4tV4OdXo81Th6XV3yq9g1kq3Vi467cyqMKZa5nKKGkb16zjWUcGBaDHhFXNLNQVbm",
-	"FaM9aoSOAxG9oc+edCPcmQSPwgVCRBBaH3zx+zkv4bnLVnmRt2qg0AVqeJ/UfzfvnRDXED5AqvXKi1W+",
-	"WP7tahfNe8XKj+7vPT0LXTr7ypVFvNMXl9y9cfdvjCS7gUfGEBY/lwmL5GulZvW1fto6V2VGEdRkVvz5",
-	"FJS4+jhObHwtvBz6KdV3Zra8GozffqeG27etfv7tXP12nv2WqN+S7Dcnf1NnO3/5qdM6/PDr/u/bLfrX",
-	"bvVfJ/5fveKj8l9h2KZ/d4PD33f+svOX7R9/++nL1oeZa3bgy52/NGD0BTDeVzT2/ZJvL03lZHZt8KVn",
-	"l+Xlt6/eslpVy0g6ZvCbA5CI91kWGPFpfYLHqR1bp+LfxtSS8hs96jeZIn3yb4UG+61QPL+R7vpNgU2C",
-	"2pCskt9K9fibhxvZ2Q7u/BE7v3aCw98bV2qeSF8QBYAT9waP1bK/fgYqc0UG0iVu+9KmI5mtMOQsm6za",
-	"1wIz9OVq3u2UOv8mN3HSCGl+XDS5VK2F5eusWPRhXdyynurMNXtrXPN09WuW8etmrjlc7prvZIZ7cTmv",
-	"buopB8vOAD+l5tQx2m9ltUWqnM3Tfo0RDQTa2t0qM5bkAyGFnPavnvwvkGz48o39J99Ye+GmA8hnk5Ir",
-	"P80xcAqGCDbJ1yK+PWIS96anNSo0dQsmQs/L+1AGnA5U6JFLbBYJxqqC01i9jhIReqTcUWgisGl0X50g",
-	"3baeGS1I0rZ4u19AHmCU//WL1+/KtAQxU8tUhYYhf4tgdTSysR5olb74mCnjEE4QR6tHIJB09hZmIPI8",
-	"6EQZXyZbQjNS0jDzNse0s6INJlX/wlAGVaee2XiC0XnkHz5TYNx5aRkVrO6hqe5smHk5Hmctv8WjtsCD",
-	"JBMnhvJSlUtFSheuwCB9w3p5I/oH7w/9QE46oxtEscqkTly7b0EpRli7gLdP8nPk/ybXGQ/BAu9rfkwc",
-	"NuSUtL5x88ydq65lwu41rVWNvQ9lMvjW5mk9/o7x52pNXKe3V+u+QWT+vh5LeNRPv7KJ3vu1Yl1Xfbbf",
-	"A292gTUPextl7bzr6k5B88WktXHbnZC9Ul80HzWvv0W9h6i4rbe5Vqnjg3UAEcVRRFQE60fAZ+92w9af",
-	"m9spTRbKN2iLLsA3nWIqXzE2D6O4t/aeT2Yx7d+PldU5XP2a7hrvs0x4/49hAcIJmTYDttHS2Wk2AJuj",
-	"+aV4Lf2yqh7amjqsbwtD7zpr8RNkAdgCq6UBGjIDlWGi/7momYhuiog+lTtqU0Dyz9zwuu/wAQQMSukB",
-	"zNtzor9FEZ7KF/VSzbLatRwIwylVhlp+YmwrtXbUGqTqVhqjUNOBzz+WuHT31Cg1a84PNNgNSxSuovlM",
-	"tnC9siHF4hdjrwKhZH/IJmHV5tSGbcnQRF5rRwF1bBdoYTFH8IroJdi82ISdWRHhYYzI7K3TsoARCcYm",
-	"67F3CZjn6NGhRekdBmp7v0GqxsSCMNG83VpP1WxHpdECV/Nf/p/EY+Fb6Ok9EJ1LnMF5CQ3DjmCxEM4l",
-	"2vRUIgRm81g6p+IjfIN8PPYXiup13X3shWawFZ2FBrNXTkhOohzu1n/QYHPTFtKJzq7Bk4RNs2q+g+F7",
-	"GiOBNeAVmSQPJdBeJIHnscSsxwOTTW6FAmaGjyUM893O7tct+u8L/M/Tp/Tn08MmRphVb3HTEawU4ZyK",
-	"w8168QH7oXFOezcQZ/lgoGATgjCn+i1PPAN2+GS55BsHELx8b1ypp9ct1Haemt5IjVxvWquF4W8+9t8N",
-	"uk9/v8GEPOe3BvE70ibPlAtQvPIhJYmJzBd9GavaGUSBPxmrLwjtY69Tm5i9zpz0Bz+xNicDcpJ7oLD2",
-	"drcwtaBH+Wir1/2a5oj/OijeFFTbOZmC9Vc1+eiMA9afbQ6IfNg/bBJok3a477QDWVQy2eQcHpDHiYRO",
-	"tVqWbTTFd1ZLOLDnggg4DUmHaWPuoSYdPInGtU5K3X9vi6jyM4x4XYHvojMke7LEYlrgQhkrMvUx85QQ",
-	"lUIsl8nBoCc8EpaxGeYAUg7OS2cN+ARFOXrRi9dXSSKpo2/NwiL44qaRbdq0FHPljspHIx3nVRvfUixz",
-	"E5B81CL4rZLxdKTCZycapfAnTehWHYXb7l8rZC4nfxYX0XKMpl4wi/1HYAUHDA1Y59RFs9IRW24RhAmN",
-	"HSBZrQuIPJVQ9Zxqi0jHMFEDrVJK04qRinVfJp4pibwB8E8ih4TEv2EyDERpTdj6wS5Twckz8JCrN4+b",
-	"5ymYnShyhIwoJ1po53IVC5U4dTVUxNJfvk/hto5S8xvBaHS/nvOO5U3nuch7u5tgxpw1nCJ4xtNk0+oJ",
-	"I6rnM5sN60v0OneZWofEeRNaKj+/fjmKVVhh5gdypJNNWO/Gc18qlvrkHxszZ+aRvmQz8atP/HM5CcTI",
-	"mmwIwmaiJEkcnWbDFSNtqTTnairQ1j38utPq7LY6e0vG1fDBSxVYd3dvGlu7w7LoGqe8ao2kToSM41S5",
-	"KdtBGtMeoUj5T/6wbdPzOZtcwX3m0vMf7Nc2+d51m3y3U9tix50FW+zLG2i5Ey9MY32uM+fP+Hhojapa",
-	"LVVSIf68Pled7ldfzcsLwc3mzcx+/fTv1yfmy07rUGzvPGm3PvwJd0btk+3gL+JP20fqY/bn335SLz78",
-	"9PF/PvyUnXwIw/Zffvvp4//8x4cd8Scfg/3qd/GnOVtqU799Z6ECNuaXCqKy3b+JoT64um1e5duv2a75",
-	"jQ8pdOprOJcLm/q93xbHxOvmGaQEMqNQAQ7B/GtzUaCZuDy91JcM9BGa7YixKeLW2STamQ15LvbCfbjz",
-	"TdEW+AcPdfqJmBPm9Ou2CXFuJOR1Ic4ZCbk4unmfoq+p2PB2xWG1NGhhaDP2dUqVyGY1kLkO/24lvlgZ",
-	"y0MOMpZeucTwrbfdZz3zb2Ucy3gTkLpV3/wfQ0W8PNO8Pp7Qp7YG853qorq2XAF+9Jm1iZJm46HcrYav",
-	"iIPlaj0q4mPjqzw8X6XalHjrDsu9slnfmYpe1m1hRvh19HHhadSLhv/o7kZ1Nub5HJXfbByPjbhb4Hg0",
-	"ibvF3sdjYOUvRNs7huJa7Hl40C7XFi8QlIwtu6FExpCg6Ogu+w5u7I/40T14uKrqTqOqfz+dVPL3WUMY",
-	"bXpJPq/yi4179TjcKy/dlnGtSum7casemlvl13njUs3aHau5U1+UZsiNPKvC6vnDe1XFTMzxqIrp3nhT",
-	"Gyl3rTc1I+X+aJ5UYpcoTV8Wq6AR6ZleIRCJvlChif764kQ8qXZRRT3hElsgD4/GOThDBU8H546+EB4g",
-	"xBFwAMyXGKRKhQZZMQjKCySvipFUJLEZenNCmb6NVZVHIqgOr2hkLvm+QgNLKxLYNxvEg4WIB+JY8F4X",
-	"YMBrXI4CYxqhoitNdT0hQ4MW4gjJcoQb2jQLCmKbRJsLERn1MYuIQcXkquRtSVWJX31A98adGZoKcLWo",
-	"4lZPAVNTmfelSgmmujKwQJyrbB5q9VIYDpUYAOzoRf5/EShYA8ChMEXmNtSX1sLG2d4AN2yAGzbADRvg",
-	"hk+K3h2BtRIdCYtxsNLmMeoSQ/lsu9ROHWNjLYnfrQxsnp/oqg+bwuh79UkTu1RVNKwNLf4mKPbwgmKJ",
-	"Xbso+hHjSsC0LBsTg60v0JcFHSsZV64nSDqKq6Gm9BJ4Yi7TSVK6mgGoYiOis9xNonVt9CKaBp7vOpE0",
-	"uPBxRNFgBuZF0BKbPQD5tAmB3UIIrCrTlgBp+ASC6hq81FuVYyOVyVhmcgkxhlQsb/fF9n670+7uiGdy",
-	"zJPyLpOZQrerqC0oNEbA4o4QbUJTiCZs1ItwFAWMPdiG6qPsZ8lEVPA4tcOwSCr72RySeTTA/Hi0cmuJ",
-	"uc9YcDXM9Tw51vDTG4i1P7roUP081dmECGTrhOWwzfFM9IsZR4BaxQhLs1JFxqVQMdRQOt0xkZ8lur+U",
-	"fLkj62aoZJINf1koD3Y7HSGdSKw5F9IHiG1fOYes00fMDZ7JM4lMykh4waRE7aYj/C0+eOsOqWb5CU2+",
-	"SqIv1fKnZIoU9j64/FcmKb1m8z6DVRDwyka5qkn/DmFd7mCvrrM5cRTlJvfDoE1qk9jNp495q5BwDpQW",
-	"MmVTwKcvk0SlQp7ZHNGgwcIWOguEy8/+pfoFAbon+UaOmR5evNcJTWbF005HOGQtLRNEsLVtv5+PtYrp",
-	"QUnC8Q56IPHglw9TJmZOfQxGRMilAi90yn8XOhTpU3z6hii/TYxxOTpd+Ht4vhvaK4PpodBwvsCI3IDc",
-	"E3BnoT6OdaocuB86cyoZrE2T0ke+hW9tEt+YHeVGxOHZlX1NQc0afQnN1qmOMeTqA5KnI//TvQ4eC1jB",
-	"rV53t8MQ6qcwu9cyhqzADgKTQ7QUN6fyWOHVaWXiU8nUJ09b3W5rd+8EucN7nU6bkJZ+LIzK62dJmbhh",
-	"VjqHxAbzI4bscFM1PnC3/kB+Evfo4YNNniTBVmrtqPLnvMXoHNI7wL0ohNfb+vtXf/uvvR+/2X29/z9P",
-	"Tw7++V//ePH25Mf3u3v7BxzLLO671to1kpB/q5JFDChw3tamJb8P3pNPy2g+Z5+zAlnRMn5DVzWtVDTT",
-	"DxoFIpr2puCz+fQTSGQaIWFD+Vn7BjqfKFnufQqoHb/y/r4dv/H1yy9DQy9/7c8r/BnwfTFbLtf44tFR",
-	"aKJmWo2IMzY6cwJ1vDsSoOqIZLlvzSDR/cyTPcsEzQMYiIMnNTJywBeekqPywszAga80xcpRDNr/jYte",
-	"JeqI2iLKrG2NpJm00PKIOKGfZgbLe7lABCwc56hMA4ForgxjIDgsRThAmwslhGuHJmom5Yh6FYgqX2TA",
-	"NoF24kJNUOVjnFCb0HhibdDWn4Kf/96284zNSEtV40CJCPCxgQSFpxWm70q6kIwjMgxjPcA8fzHdfiqX",
-	"8UpPrH0tzYRJeNxatvqSrun7irNWj2uRNhAS91bFoK8xa8znHDoD++v3R8kfVJfed0AoVJOQiwmGZuTj",
-	"daRDdalzayxEVXH3eEiJcI6KlEysEpWpJtcwUdJxRRtccoSi2ntymKqU51IboUf4pplKJmt7SzSK9byl",
-	"wWuZ9YdN8cX9ua8Vrx3DuGcz8PorYMJew1xTCn9Na6u7RITlXSbXi8c8HN3AW2NV5UCGy1ZvC6/6/JQD",
-	"DGuBYE/R0dd16bRyWLRJ3gSLciUYdUHDEAw/YzMOwcTrgvifq4zFyBrh0U30oIwe3CAwMC/jciOX//eN",
-	"wD577CL4rypbRvx+UmaAxfJ0jYTSqkYP7KNXz7d+hyufjNRSjJK1Fy6C/BRkF+WUukA4SyJZin6CSGbg",
-	"tA91rJDTJTREon6mREo5w1lZ7VQymCeen+GTby6gOawwL6xNou4C+Ta3LhSsZOUlYV80lStMdfCATWnx",
-	"eT8Vz8MUESZC6Ma97ipBb377ORKSVuUBGKcbudWU5e7naUrnhbd4IcMw4tUgveCgrCmw7qOEz46VkWPd",
-	"9udvgZCp1J8I6cTf3v3wPUcpR2p0plIntCkzdtgS1pjifsY3OXZ/c1gmf2epbv+k57afX1csUpTVfM65",
-	"73s7MAsLPho2wn2kz2/hFNT3/USOktX2fSDOJhll0uEf127v1Ta2H8u8hif4v5m6/s1uvt3d/KB2sYeV",
-	"nbuDv9MuK9mlliCVolL3OiO46NvRmTYq5mQPgd+Ocpcx+RQWemDSd9QWL+FtU7ytKxs7+c8qFQGXQdY5",
-	"G7A7tg6b7WCkfJsSJJu+WwcWO9EuW5aW6mWqFBEZSof1JrHQJrNCCvDwEsUlneLMfvSVmzhMlV6qVOCa",
-	"jVOVuR5MaUbsXH464JbaiAj+7ROANsX/2hxtczsaySMhiSMEe4fFdoREH91d7AwOTdTZa3d32/BhdCSi",
-	"vSfd3Sf4h9AO2YzEnniu+qiccTG6u+I1DHnnqOTeKegiqC25ukjw+HGNMaa+XuRHaNNPct9mHf1ndESc",
-	"j3P5xXSM3XTVW1MrccPmUgjdBdMXGuSeEdvRNyo9F5U336F1Llun4AeB+JucR2Lz861waHW+pv+8mNPk",
-	"2dRIuvCalZ/R0LE2D1+YThfSw1UBhgPYh9JMyGCbuxXFdiSNGOVRaOBAOnFsjCCWJtxar//9f9HlPDZG",
-	"HonotUx/ztUvkaAfv5bpv/8fKf5m3b///+KvMu3DX6///f/DH8ECPpNOBZg6RiI8ObYuS+14CHJjOBkP",
-	"lfF9qtw7h/x2Kj4S0b//bxSIKOdu+1xF8H1o1M+5TEgGOYuXOD3SiUxFojKUbtvRv/9fTKHj/6jZjQQb",
-	"cQ2s5d3O49xG17DtHCHNYAAiOrW5iUFIu7HsM4HrODeTvo1VdeXuiqBn+hDvPZLZP85EokBgF5I7G4KC",
-	"Wp3uB+sljOTmYMuqqvgALJaeiDrdr7ri4OBAdLq7e3y4vtw/FPwxfcpSWvaHocFqTwTgILXo25DVx0wZ",
-	"UNAsCwqDpF7hWf7MpqEBM2v6OMIj1yEm2tu9ZkOE4Zd/2f5JbO+0n3hmop1f94Luwe/Fh7dDTjQHOwH0",
-	"umcCm+q7P/x6v9XZbe0ebl1D4nU6w+JVtJrzNzU/oi6YOque+kalflQ96oWwrpx0ccy/DA1tCnGVWnNO",
-	"dfC0gcFiSdW/0GafWXfixpy39qN0LiPdXv19v66Lgk7rULQaObcaQAyxGKtCokp1NMQAynYQsX3qbEqy",
-	"DS8Xknqe0n1uBe/iAYm06UnlaeC5LTZd+YP6zH518LTd3d3bbx88/err9uFXa3OnPp75XZBY+A5bCFZo",
-	"zv9wh8E5dsPAS22KZPxg1A0IxTah888idP4SfPdx6W/76Erhgv9R6MSCuT0659pRrKXwf0GNppXUnstA",
-	"i/qgB2J/1a3vQOgBgruYIDToPRubiTOFXWmZFZJsM/+AIwJxRgEr4c6E55WlejTS5jwQ740Gax2ssHQk",
-	"E+0IQWf7+5fPdhgszSkxsEmMP3dWROD3/eeL0nJng1EaU7XnIwLrQtcMrII4J+Ghquqf7ML9zqGI0NBv",
-	"ZfJCmaI5NraKSklSdalkEhpCN/IhCXy1o4rOIFMkN/rnXNUSFFdyIrb3O4dUgsy/5ocR5dr3NhuCJ6MS",
-	"p7CCJbPizN+rGrGoW7IY39l2SnF4B2MrBH/nt210BENRGpeFHe9BJXbmgyrxThFEw1tXgkFgJVetfQ+q",
-	"Vvx2rFJnDenS3U5XJBgOdDmG+NgEly400dg6p88SdVosh4vagpSzNaezX/c4NRxxjzMVZ1eWMDTauEzJ",
-	"6lr627SK20RB/eVggESTJ6K+NLGOeSjPaKNigGoU8PnADrLq86leng5qBCcCQ7vIdV+WNtOktMWrgciu",
-	"bGj4YnZGIv9eKR/L6dkUfWs4DZhMgqJJG1YBIeQw8rXb6V4TmlzUVLYuYd+t9pVJM7f1xv/M628quj42",
-	"Zmv5NHnt0rtpD1vhDd7JSxWv9QJ4ZZPx4sW6WtQnZdSVF+ybbqnbMqdWajCqbhrUNycSO+uqdScqkzpB",
-	"dL2aIiWR51e60p0yRUXtMytnE/9NZsu0Bi0/BmtyUGT8jAqPNeF+9sHYf1Ixpvh4Yz3MVqf7t8Mfnx38",
-	"d+d/qPY8y91Wb79zGGxlOkN36UU9di8TMJ0mlRcoXQo/Se5JRQOvUgdzXQNLVan3pm0TUrNNczirpHuh",
-	"mXt1xWdsVD09XK3QLFBwCBXIX9etldnpOwpNVW2xvq2lx1bodeJQSVOzk/jUvU6PsjycFX5hhs/1Vpr9",
-	"kE9Q+z3jl1QPa7A1fV620AeZOgi30elyT50tfqoXNrc8x8/B7uMwJYbnrqRjwEUsapy23qWZVJFTA6Eu",
-	"lREyNH2QvEmiYqIN0g7TkV5/FyjOQw1u2sRjSZMDJmiIcU+QnzGUrlWtaI3WshPppmvbiSt11NBcPpKG",
-	"Gp6ym5do33MH88y26VUMB9R51W+bt2C70vPLndC1u8DxoM8LrbJpHJoUJ6ASnikS49XK9c9eWSxFDD3T",
-	"BDq98z5pP5E1BU37F+4GNUDnKiuF5w3L1FdwM9fyMG+frr7st9nrfD072SdNIuHoeid2pjCrPqrHDuZx",
-	"T0rnkfcFrWd2P2BK/VUNN54ObAzCUfWHs8f3/ZhYRuBYUsGcr83f/tu7H76n8yzw4p2ZRIPPuAYix9vE",
-	"ofFJh8jkSRKJfqJk6jgwHwUiwgg0IVCU5QhRW7yYLuwc2CSxVxQgxYBqmidFFeSbH95Vg+MVl70ak2aP",
-	"OivFnxNXQytGchKa2ch3wBNAlCf4PkUOpSC48TwjtYgM3z00ZxNyzMvI/FoGOz39dgz2ZSK6uMgtXOTG",
-	"MNfIXqoYTdPiDH6vrqZqhzj+kir6dVCGw6j8iluwqPKmt/Xlflfs73PBkDg8XClaRDPzhl5zmWjwrWeh",
-	"50ZyT2Z3zx+6x/Wh+lDVqCOKq9lwotA+aeoasqZtsaz/tIb3tIng3diKIM33kOJ3SxkWi2N60z5bs4N2",
-	"8yjfjWN2T1QqneLm3vUNn8Y6ClDJ0mBallWWo+YByuBTgZ6fvJoNURLO8UmmnLR12MOArSjY9aGzHtfL",
-	"k2bkfpagkpMPqmUHAd9TOgL5xuy1TmthA8plU5ODsZkSFs2VmV9lun+hOLJzJXUGhlAIb5tqxWxw9QhQ",
-	"qsSFGiO3mjWTkXYqxgKDeszSZTLTLtN936sjL7DoQwzylCib1ceMbl/63bHMpK+jkHmsM5GlYCicKVh/",
-	"J3Kk0INdETCnA9p8+KMvnOgPpTbw5AmYfpnsZ23xQqaJVqk4k/2LfOwTHQTZWq5hbjKdwM0mVOBfBrbm",
-	"WWS43xotMvzm88i0uwuyxQrzirZM3c8X+DNcQZ3B7IO4gkmxRhDEx25rt9New+h6gWfy0xhdTYoax8NV",
-	"TikIPzM3rrCxvB5M9NqOlWkKYVfztvm4b0ew2DVRZuuyMDSV/OeRoOQM/KioFs6GakSp1CaLDQ8+SaQi",
-	"iW9ERN+fgqCPVkrTchp5k6a9HyMPpUOjjXcMqug6A4+MjwcSc585Lw81T/tEfYThLeyyr+h5LnclgPpi",
-	"qQMuvhxKE6vYg9T7M7z91+dv3oZGppnuJ8qJ7gEaNLudQHz76s3xsdg/EM9evhXdp/vtg939nV6jwSfq",
-	"9l4Qmpoo8lWeOvXZ3kA4BSZYYaEFhXkm2DoLCOiWDKyroWWGYZBYQ2ngadh7iYF0p0jv6Rg+kPVOaEEz",
-	"6aYi7tQnNdcCwmuaTSD86kaJkNUMDdoIc0IsNJpNmvmPEfGnvVAebnYrmsX5TboDWPr88RIEs4IYhcnd",
-	"ON+v4dZMs17WyBmU0dpnasEiskaBt2ic7GcoqXTmml3dIDQsN72EnRasDFtRL/MH38npc6Pio+keCV8t",
-	"D5dVyugJ4gJpS66GKlW1IRNqpcFa/7Lyu6BGGdg0NFzE74W0icGSJUdeU84anDZXQ1N7ySEHmJEABh1T",
-	"kKI6f6kitDIncFiofPY6Xx9Vnw7OIIwBA9Twmc4E7C5Xrbuvm8DXKAv8RaOuwG/mw2as6C8Hy6c8Fv/0",
-	"GMG7b8yiUq/39YuApbW7qzvVeCDu26nGh75VLk8atexrCk6zYw2/2rjTD9GdpuReQQtBlmx2Zcuc6FBe",
-	"KsHA5uNphzrALCoauaGpoe5GR7Av+kMV5wkKLe9cG+zBVBIbh3Ta5FZbowp4GxgL1qRxhfSZwiw07b4l",
-	"XOuiKUesUAG9ybbcrwWH0kTIRn2/XgKG7JMH4J/XD+AdJlw+hbvOpQOputTqaing2ZqTGiCGrKhAyHp7",
-	"jP1fmQk/cy7wpZShQV8YRZWhKMBaZgoP+zXvpGvBvU6qxpbvLS3GXQ0EVPd0DYBgtxlvoGY9TBsAyxoS",
-	"YG/fafc9TtIbXud5RYb09cZOeIh2QpOOFkuo6Mett3jH++DaJ9JRt6+UPkV4IZHmGvbRN6kdW4dtOEZd",
-	"lQyklO32diZFQq0ZaJjAqqXq9yqBfmMGPzSeRuJMnecGVQrbuQyCfuaU6aset9bKFKxIfDJdNLAplQmS",
-	"eSCToEAk6tskUfI8L84IVhK6seprmehfCAGBYfGq42LshPLhgcjHSJMaDW2qf7HmNJYTF4lEZiptC5oW",
-	"mTjhZKbdYMITUqVbZaQ74gpmbckDRSuckbZeEm0XjcN3JTAnkkBOpAAMZX7cQKLpzIFz/BqTaSVwJd9J",
-	"O5G7XCYJDUpRa+qZyq5ASiATBoFJwr9qOAna+aB2r3rDvjRsuZ8pviXCI4SGCz/pd2yBFLx1OyU8AL2F",
-	"inEtKdIDczNEHspjATuR5FkWmpF1GdEyV2P32xgLKZikLrXTmYt2yB32hC+IoiYzgbfY/1oQm1Voir3h",
-	"PDX7SBusqFBXKsVdPZrqH6PE5f/H3rc2t21ra/8VjOadSbM3LV+a7jbyJ+0kbTw7bXJs93TeHuaYkAhZ",
-	"3KYAbQKKomby389grQUQlKir5YtifUoskiAAAuuGtZ6HeKFxYbDOyNjWAcUtlj9FDJg67MTRolIawSNS",
-	"RomnYYPPAIJUn+ImssugUq4GMxPL0ZAZxY5PjphddcHqdCu+xrCy+3g5LEHO5cNmStgBVZNW/+irXMBA",
-	"w/TUKjELuJQIkhayoQDVQ7k9G60fo0bOa+48AQUyUIW02r/y+g9UB8htF+b3oJ4E5vikQqy7gLblp00Z",
-	"eO0n2zbEwupvrjNK7O9yKSaCXZB7NIQNzdXXsPZ2zlqdlswtNkBdzeWMMD9FgY+slbpv3emCDUWRqfTb",
-	"4RP9Fm1v+9U44MN6u+WZduoxNMXBslx8+EcEjyC8aw4AS512vyGlGmLOGeN9aq3vUqzITquvv19C/mZv",
-	"jmZO+Ch1NCs8nYo2EIHxUFCAXeIizrARwYKdZ7gsLPNEo+XuUhvm6LnL22qxbyNyknO5T4JYVvaIS7RG",
-	"9NUItPuodsy5fPhMhpzLapwBfUO7Uycb5DC45uajMLp4hJ7xu3yqWcUHjdAFI6owd08BLViXIJblWZpD",
-	"rCvTt/D81XtyTdaWldCHp8x0OWI6k11BBA1Wi0K1EU8BiSgXPcN4rqRg3yX0gHOeIeGBgnxQx+c8S2gl",
-	"0zGgROAV4PslergSVc867xDIH4K1DFI4sZ2miCIQydkpOWW8ZhD2canADxYFRNbhXZl2WHspsV/Q4HBd",
-	"N1nC8/xKFVcSQwtJqyZ95JRlPexD8FYPfBFLeFUECRz2hRgC8OsbpL5/PY3ZfqLn67vIsC634iE/utwI",
-	"nueV3IiBSgHVuvJ5QLJNZ1EEX+UqS+1sHEcnHyPXgl1D63qzbdj/912sMEfJt3EBhRkVtbGZvRGwe2cn",
-	"00KiheTFEKmtSBt/YIiyRisUN2OuT2OZoEBJoBBdh/Vgd1djsE+EuF8rDkTSQjuulk4cbv864+H+4P3b",
-	"SvL/I3Jwl9uH05tn9zMk/NzO8XnbAFQPxyQBKSZxV+HDELzHAGemWfvDGXrGA8Elpj2krK/G1o4shFb5",
-	"J0E8EjXsZdjg5WQo9J36tuV7CKI/ahjx2Rz2zdaYCnHaRjIXWrOkTdDNw0L0RIG8klPK879h0y1WnnDP",
-	"xsrzqXAf2m9aWZx6t8gPHUDtF52PrueHo8pV5jcnkV9TC880S+zwEwby1rp7gI8vPg9znlGOkz+Undqj",
-	"octSG38q99Aq+UjA6jT0p0rTPayyn1Ckkc6/HffJkJt+mYpk52bjFCTq/IVt425zkcJp2ouZb45ilVfk",
-	"zE6Jmf+MxEgsIVgNjjIcToN1A60bkPIJ60w8pJIPNAyVzjChhPKqxxzK+X1RcpP9RjSphYCDYbwt5ZMI",
-	"0whKNMq+YrwoMojtYILLIEtldt03iLIASR72pTAWQlEACnPIvblWUpwyo1I+eaaRgqEjrq3gg94CXQQN",
-	"azYuAk0ujMD/F0zgKrmYlMYCSRDYVaOgPxWxdzwn59KfuN8q4XKWdA8+IU2gx82AjKK/YOI6E5aKHre+",
-	"P8xhVUZX8g1q+z1N3raQzZwcidd4oj/T2fcyn/glmFEBEh6nVLtFq21Onwg8ftVeXcILL/ChnSOhwvW5",
-	"hH7Krf/GPkHgyZzLeJn+H5JgTmnhitm0MrWUmHd8jrPKQfQGJzleKR5aFXIgxWczPwX0Fc/zKtaS1VZ9",
-	"rjHhmMQQHg5o4/GJsOsRcSBBqWOhBqTdYunUW5NdjlVYlum5fGzXIMc54P1xDHJzdNiC9Dee57/ZYT5o",
-	"8huALH6pTzFbI4huB4IC236b+46k45vnWekoZT2wPloo28A53ovsh4miw846EIOhmUAAPaTNcXu/uucX",
-	"hMXxfHDF9K099M721eIrEKqQV//Z1NT4hXoxiHjjh220Gh0r9OYpxEeaqRWs4B2KV8Nx/19LM7ROjo6Q",
-	"JQ9YqHmHa1Ge9nMq2CsyYwRWWiC3kmC49TGMZjdfLD+JAoi7pRCpPsXyhHGmKfEhHRUA69MfmVSNZcR+",
-	"OPqeJcFAEko6gLCcneFYdnjOZVcUrFAjI3Sp2kWuBeA0+GNXWLgAXah97j5nGg4cKPGil4uu0bHkxDgt",
-	"VZBd6u9VOWY3XJZBvWeaJUj+BXnKZQWVfaP4bHTLPvA3djk1h0S9UVinneonPG0ll3osiubMY+UNsALJ",
-	"exPFJ2Gt0JEWRcsxdsJfERtyrccOwKivnEBMO4fXBbe2jv5P7t/jW/IvtI2wnHdvgCnHWlQtVoxk9XnM",
-	"ClnQW/E504YpCccZ+JIWTTMICz4A1s1f3/x6cfW6fdn+Z/vizdXv5+9mm8TaHtYrhLBWnRSQ5KHn3kjr",
-	"0J2pgMjnAzYRNI64MRADzQbZtd35bDSMG+Vs4LP2m+YpVEhwWW0G1vLyhmZjApCb48tgtDA49lfvzn47",
-	"e3V1efbrm6s/3//2hhmF5bDUun00bjDdV2PtKS4h8hMshNm5wCQaDRtVaARUSTN9Y4fWG+U5rD1Hr85T",
-	"kIXQSpvQNu2VjkCMRULe8kVC7i0t1stkpvu4RxFbb3bZ5yMg0KKvM+D/VkVmJi3ckaoXLBA9u0eoT741",
-	"vBG6PZJwRKZGRmepgGYK4e0Wdl2o0RA/1MVl+/yS/XL+/vcPV+dvPrw7e9W+PHv/G65OeMOF+CQKngdr",
-	"SWnCS9XCYGzNIYziZmS/2PbZefBGGik0+JtyXVXTopTmA7ezWxJ6akOC1dIfGTCGrHhsLpAnVlucogx2",
-	"uzlX10zziWbj/mROCO4c4GWEvtPTwvIltWyYPJ1sHD25j+jEvZlTc8Lkr0BgFsGXuvMY+RaiAfY1pVXl",
-	"OoU2iFILDswxcA73sM6EZTUgvgh+pIrJ/PBynmlzDu9ZEl+GwCi+Da0WfiPYd4l1d5PnqJxhs9PvPZ5r",
-	"e0GKsSvLrAZQMa5cFzvN9BUWDVbCp3RI1VEqF5BLtmNBUjvJq9D0wxTvOfp3zLGDTICC9pETO7CvsCYD",
-	"cgM2jXdWt/EOE/W30xTsZKUGDi2EnCWqaM4G4P8ZkU/8UbMXB+A+gFxpst841TDHEpnkI5ZdSwVOEhDr",
-	"21m3w6gNV5YTuqxi137CxxW0JCFpO8aO18n9tU/cJVn4dEdxAtMrbvAQ7x8Hx8cHJ9/7Wtwmph/8Ca47",
-	"Hkp6wU/aoTrWiDiAVmhyzWmpzUxO0z3x+MMRjy95ig8EUozvA5PbycBNUxLMy/TXHM30GKibrbgIKF12",
-	"JNBoJ3kdOmYFsKczZMynjMO/EGAjrZoKkKdQc4ShPvtwpmNJjGQlb0tiL11lqU4gby4sQULEDI7Ztxhh",
-	"zHM1hggFsjvZZ2OZ6coLN9K6OP7NtO7T5WS287Wtk63FT73luj2VVL/nOJ7iOIZNtoTg+JGLVjuExac6",
-	"j47U2HZ5owjItTAkb25JY/yNGcBOXzzttIHtiNZvPM/rFnbjPUQ0lguze6jGt3OyPdbhJnvtLC2ofEKd",
-	"o40a6krEFfKWMxPGVU7xtHGGI0obPsEzM88hpSSBtVXQrns9WDxXFdjrzaw9FGdbsPa2QejbzZWeYpEL",
-	"5DHEndaUqg/CxQthHjw53VPxPibTeSpmsa8xfiBq290KcixXXtWoxyPirXXQLevwllECk0t+Y4AzDPkc",
-	"TPWYdpkHiHXKlLTf08o6ezXlEx3FksOt1iUYKKucWgSVVQF1xQ+eDeyDvahamWIVwagQ2sNpVSnMIpZJ",
-	"B8ALBRtUDQlzpAHIxlrOtldN9oZ3+567R2OyClHVxDJzkDOFg4JXJWou5O4WEROfKZOJT+HSMjWAEkt7",
-	"OXP0uGhCjEWe+1yPsjdWR7dLUBoFWSQu3ev46MjNa8RenBD0qUzZcfTCXwKoOJwXjieWHi32ODqaghhs",
-	"skSKz+aqC6erCbPqLZMjUZLAUfioikto90GYqAqv6XPNEg8xm7jTIykEgdv6DVvehi4f4zgfsYReF4Qx",
-	"bLyHDlktsbxU7EaIIaAYDycOWC1iaigkS355c8kOtSkEHyTY/QQz60WC3YyQigiS/mDJVIGLANwGlxmm",
-	"sNBKp6KzgeCSeH6V61DFmgqnaKEre+E23crlYvqUaWHvNcJvMBhhVw0GvHpoT+gz4vMwBwAasIpuU02W",
-	"GcIEWFZWFjUG/PMZ3g2npoNMuj99BSsvCgCRxSNBukwGlzYTqNuyoroxW/f1M6y1lDsaQdwy0fyytTWL",
-	"1AII3U2r65aVrr3jc0bQzUc6+yROS1jm4xDZOCn7lswZ1Y9zRlWi/W5vUMsMf9x2d5/WMQWbPA+WCTdX",
-	"Z9TrieIKJvRqkMmRsQ8eRe4C1t1UrqwRHqpiIacj3PJla98fzUNIPnrZ+t42FgSZKOvctUZx/0ZLjvI8",
-	"aiBTXPjDPEjll9jNPxF22Yx0o9XwiPQN3JNBO6uHrj5GDS/pnWNm9THme5HQQpFWmRfbxyvV6+F9pCuv",
-	"QFfi93SaEm+A2/+CoF3jzahQQ3H456jIuv0GXgP7ir5urro3+F8hraA9/jHAm260GjCIRtQYC3EDa+XY",
-	"jkKAq5x9Ele9Qg389B1bKfH141dA5qtcOTk4+eny5PtyYgP96eZxYbdV9RuVTa3huXoNMsd7LBUbYAc7",
-	"mnuXvzSNVbov+HwygUATrI4acz1wupzU3zglasYe2t1KULQq5zpJF8CG6axGLB+ZEOPmYJAZg3iUJQFy",
-	"aatQonhkn8L/H1jLN5biE/I5/PG2ffnHL+zt5a/vIqaxVoC9bJ48b7EE7mnRi5OIJVnaSgIL1jpKIJii",
-	"WCYpN7yVMM6SV+7+ABDSfkS8vcQqZlkvMKG5vtHExQkH1bFE2x86AUCX1J2+yHMF5r/SgvpEeTk4j890",
-	"yQjhECKarB1LvIwXweuxzwiZulnrCThDB4uIs1yBh+QKKOzsELQy4MvAi8HVTKzVdfDG9u7g7HVCwDaj",
-	"gShPANk1HwI6aZbmrpvQngZnYwCn7HkmRSy/A9gI6eksgFJFyefkbx7/QHU2umXnD1Dy0IXA2Xvhr0fo",
-	"hJQjYHg6X1bnUOo8dYN6RcOX4GFG1r8uK47G1r+xM0B1goX45IhNYukvdvMMv7EaaufpNtm5oJ6Al9Rk",
-	"bffCru0+Bb3R7cWFbh1Absjvot+SaT8ZXWTbWqdQYw25/PAlLtSo6Pqkf/h0PJY3YnLKRtp+atPts0xq",
-	"4yak4mvR6+a7Wdh3XOl6FUcrydLErTNYP7iuC9EV1v2rGt3tXvrnP9LfXzmTG4Oupc1dWXCVFOkA2+eE",
-	"XCSP9QN2n5VFjVbjf/+nffAnP/jr6ODl1cHHv/+/xiwEUD0uhpNCvn7rJrPLR/U8c53zJEEmoQNZwffA",
-	"dWwfc7Vv7jOyAZ/AgqnORsjP4g28emdEAYyw3nBK+MFfVx///l1E/3n+t5WmJcGBA7QuyLJA5MGqHmiR",
-	"fxK6yejOiMzv4Ame6yoRvwO0mcI/LSeFEBDnpM+TgxROg5CjgVWK/sFqZ6wanh7qcqcJEKZgJR+UOiz0",
-	"mjCpN3CcGqEUj2WWtphb7RC64i325avdjxXlM+fGuIH6J260Yr9p4kYUN7iB32r4X5yTAbfZEcON4Txj",
-	"n+E6rqfpO4JLV1ka23UUl46I+xuzi2J3bhTLRtUAn9bxXjmjaNAR+/3y54Of7GcPlvDLo6Mfj1++PPnh",
-	"xY8vjl6+nFrB/xvHIzu6j7VLd8aWf0MvQjAjYuCGiCGchKFMLhXIviRhxyzyC9KwXk1545t+mT3pCDXf",
-	"fZcZeEIPlCV6c4OakIZWo9gAOHR4YBNkLgLjuHV8CazdBcDfzvlHQA+IodAPawSRaui7qgEU+kcqeyO2",
-	"j6hrdXEjZ1zDHz4AVKJiAcZ8TxSFSK+MWj8KtHrAYhVElKd9yI0ztI9eLEljMm4318BxPAwAFfbowZOX",
-	"cP14MpFQwAKE1fpsIkGL0RLgq5I4OmLWn7bOx6gAHlGHq7ABGpWX3I+UauJB0KNcYtBeZm5PZt4zXlSG",
-	"4veAJAdoYdDTRL8ApRuQy4f2fRCTG+k7ZP7b1wh4/KfFiqaW6YAeeETIT6toprlrcb1igfupw6oqNWVN",
-	"cyzE2rpiO/fRIQqAubiPB3XUQkgs2MJePdNVnuKsx7icRFDJ5brqtzSEUQOGpw30IzW515F7Hfm0dCSc",
-	"aZfXywseYzHYh6BQY7lQo55Cg0apA8GLfFLbzl7r3rXWJXn2BDVvqHL9Ktxp1ZwL/ume9TKQQ7rjXMR5",
-	"W1FDQ1H0gBc3ImV5diPGmRbb09MwFXslvVfSeyV9KyW9V8B3rIB/5cWNV76MI93u01TCu6t4Kdf1PhVv",
-	"FpSKOHDz1bxi6Ow2fWJocK9r97p2r2v3DvHup4bwwkAGKKIH7L3iXfeKXbbFnejnM61HgD0mxdgbcTMJ",
-	"1FjLWaV8gtpHn06G6P9RLLF4M8/kjaaCR1Drtdr8RoihhqqSYc673nv2FcL2DVbj29asFlIemXFxWs98",
-	"Ve/m8v61/a2AQrsqzwW/Hs3lODpxqT2Nn6Fyx1E2DDOJ+X3rptxcukW3NTzRbdgj5ac/nULvtIvo9/N3",
-	"e6zOudbNvVkc0+I6AbNgusomaX4bNpQbWCYJyRjNKp4Dy4zVAyCTEqKSiSUJ2UwzugfFHjcoVhdQPM3a",
-	"R7Fcg+Jpj0pyv5aYE6FrGGFVMqjoMRtlNVVzq9hpU7ulETWmd8pGttquIMISE9TS1GW70+leV5LjmXe4",
-	"s8syDbgbBe8aj2cyB81gJrv5v6kjdxhacK+Yo8vd8B4178ljoQgP1sNO8YOPeWbyDB2PBUwnQhooFVTg",
-	"GHjsnUwyVaTIHQTZ8LXhPfeOxUQof7ierMKFEvQnTFJdhWk7SKW/HbV2pSP3xlbtpmlX+apd/99IU0xW",
-	"4WShGd6XQO0iK4sVi+NyYzu56Pf6phAEFZHy6ElZ6lGV553HXGfa7kYHx+aZp7k0GkzVgcB6cCUF6wjb",
-	"rgbSwVZ5YIMYpg5SzHshSsOW4kwPRTfjefYXxwp7VVDNu5zQU6fOqqGmCPfG3mmttFM65snkNesIMxZC",
-	"sqRXqEEChk5iVEKQZ9BfBGnT9umwx/ATMFxX6WeMYgNuuoBKR/s/cizbsfTUu9bTarna+Ay1FPhYVJl1",
-	"ite4rGDqZ8De1xV5LtKI2TUl0iiWueiZiOm+tUelSG1XC+ExdVxTrK/yFAr36ReHY4eALASXA0ExqkOl",
-	"+6YQ8ArBeJraq3bqsWmceHgxUgUwD+jvqy0u1bWAWB9+rvTfvGvHBJNpuxLBqrB/EsTegE9YDsBoymOC",
-	"wJRrAnuAuzLN+iJP6UCAe3pc/EFIRnBHpRnr5zqhD5g0GYo2wCRIhbVzsSIbbqBpANS8YQYIf6aPfQ5X",
-	"gQ8hfjb4iibDJUSgBOEJ5TX/JNhoGDF6GXyzXLg32GalMlNND4LCFQzF0bS7HKPKh4rg3dovcSiVQ2Q+",
-	"+B8a8zgKIEQaFgLr7gB0Al6NE4qskgZzjFGciJRNMpGnuoR3qHA/9LmJpep2R8PM7g9DLoMDYviuM2Ej",
-	"marqSn1+GnwejN/SfllgmC1jYqoo7YelZNI3mawGWWsRuSrQTpUy9L8fHSNe1FRNZVUkAqdAMeBG5ep6",
-	"Mg3vdHxyeVxtbo34bWUy75IUamaq5tS1boCF5vDAVp37H0tYLZpulLtXKIoAky0sfYWf3R/rfai6ctjp",
-	"bxd0Z2OktA0/+Fy6q9NSksL5ixeNVpgv4cJCSQnbdx9cf9jgOi3WII4e1cTWMQRdbkeIfO1m7N0NGCDe",
-	"UwqCE+rumGuEzidOZi7xoFJJ0Yxl4mEHnCI6IGMvaYHhWxjp1GeXo9bUGjBqQRuqsXRoL7G0+vWHI0SM",
-	"dS4j2ziTAXKH50fq97H37XCeue+OAmy+gzg3Av91of8Y4CYv8iEfIDg/IyXqA/bzJUSdX1rdiSGsx/T+",
-	"2qGAvOv6Upa2S2/1Og8zsVs6LfhYJqdOnypvlCtilZ/veWxiL7tX3tJiXotO7Q83zG8D7tNN3c5l8lV2",
-	"2eQAOU2SFq0zd5iMIFeI0QhfzdoC6LESI94+UQ5UhFvWm+kJfzLrnr3CZx+XHphaMgvFe+3yenDqNxS5",
-	"YDyBTWalqUsg2+Qo6FqYadl5S3ynvRu8I26w1+BPO499e/rvG4eMWlErPNjB0TrCfVtnSmuZmW6ePLhU",
-	"xdg+xA6un9VcaXbeOdc/lbrR5fEAHVdETI8A3tOZ48Uox2P+5MP7i0t2uIT4bgULHUf1HiTroyomgi4B",
-	"3crmdUfby/MNmIbrZPU/wYpdEpacwtDdhyafkjck1QHsbAy2ueM4byDiiRj5PXAAjW6SVHjIZ21L1Ysl",
-	"BsWvsjRpsrMe02ogkK1M5BqoqWKJyKkp05nsilZdwu9sqLW8GEugX198O8hrLK2y1z0xnB5lMMHJqe0p",
-	"kn4dEAHowTiTqRo7OH5rHYNugDIs+jHpKtnLs66BY/NYJjwHmW87ou2bXJt0KnkAp5L2gpWWdoKD8LL6",
-	"JIqcD2FILhbkf6NOu78hAC3VAfzYK4RIFkRLQ0awpYVfbBt1X/e2Smf0LqWHQ3KDnYAh18blhntVBVdh",
-	"AQ+5td/riuYwHkahZjtHY66Z/QnO1DlLM2hM+il187U7MVw87ucUUnuibnlNwvQ8YeMoJRfdG0iakIHS",
-	"CRq0+2rETHChIiuIUOkAofurkiKIGZe/hGICxlvKCPzTfezV4w6VzfRAoeNDShK5I3MWjDddprTU5LFc",
-	"lilKlbyMiMrovHShUzKXmhPkRWXIrZm5fC8JpfV9EWTASME6E1ZqzYgBwQE3jMfSCW+XjgWg95APw1Il",
-	"UPmWmTvcRMwotZGVTa08ZjP73rJclxXv72Meeys3sHIfkRn2DYaOXpN4e+JWy0Z6/N70dn5zkEmQg0uK",
-	"4qlWEy1qnyntyL9kFSCDqtexOD7Mbo4l2kWwQemCS8YNk6CrIXc27itAyaGEUanGoMn7yBMXS8wl1r5u",
-	"FEunGdI6EFUa44YdQ/+BdYjeipX7kFqa8knkRhTLaz6cKrspIF+8TM7u9kXXzt4p4/QmkDfikygYfi/K",
-	"y6ZZZpRgCmILDY5qkX8rnA4thHZP+qzYKkU3wgnQ/YORNqwjKnP03Yujl3Md21iWnu3zDdBzKV01vzmT",
-	"D5unyuWkQ0/5gydCADjnuo/BCjYR2ogi5ROgHsrkdXPNxFRQSZQSU488MM0estaJjZ3Hu0xR3XOv3An3",
-	"iisiWRqhvSVu1D5v9A7zRncelWEqM7QWimG1AOcMWAMSXyZSWRkLz+oEqyikmlLdU0q7qrDvEO1qnyN6",
-	"W1PdSTE46gWTY12AhkcEx7BixufypM7ZeOMKcb8aDIdw7+xSPqjo9JW60UsK1qHwlG5lnQnLarhm3fUl",
-	"denuheuak4+r7BpHsUrBtZuWfcX1LlZcj8vlWss5uUmxdbhPHn2x9fzS6gvi2x4Ire1aN4pxMIa9+40n",
-	"yaxXqAG4qkpGrKfyXI2tvXBhuFUzKXMiIZbf9Y0Z6tbh4Xg8bmq67jdQVw2etxjH3JWETnzp6gHE5v1f",
-	"UGZq+GCYxBIKqN0FnV1LbkaFSNh3yafjKPEVuG9/bb86uHjbPvnhH3bbZikVq9pW4CYr36NYdrgW/3jx",
-	"HP1y+xtU7X5xHLwRixv+Ofwz5YbHja9A9S4KwYBiHtyHkmQea8rVyAT1PuVZg1Q+GmOfdWcNLSCZrlQI",
-	"2TmZqFHB1FgCTTiFJ04+f2Zu0cNdmWTHR45infGuVQq5SIGY333SJntv+qIApP9U5BkQXmc6loUwRUZH",
-	"rycvqAgb3i0+4xbLeM46vHujej0IA+XcWh5ZjyXnwhSTg3bPiKIky49lZqDSFoMlbkkR0TsGcLhkHRGe",
-	"seACKAR1LWmyNntxfOTHGcs003YRV/RXk/2KrWvGO27CAVSZ5hBZ6H1UqMW4jOVIBlOUhh3EWJD6JArD",
-	"b4S02pHTcIHTnt7BDbVfvj+WeDE8ukb06AGfuG4QTSB0xQ7QvRkquPCWgSrgfEnGUsmuiErcAhhWuEVg",
-	"NSSjIk98LAm2XJO109Ta24C9AszJFXAlNZZMCmOtGyi2L8S/QcwybqAyH5fGSOZCEwE+0EA/s+vUWE9e",
-	"I1sblIzj1rE70YqBRItuIUyCPPxmVEiR2oHkE2Z3ywI7Y2ncCm982MCVtfd4Xo0mTQUXILpRMLoTk4dB",
-	"F4QJX3+z+mZU5I1WwwlJquhr0uuaqrg+HFg1sk5MCufoLoNSNTOwRrjJ3dqxKlkNQeMtm0Da9ulVITh0",
-	"CINGQsKvOC4fpsLlZ/VyX4vu1a+9f/3Xy+KnX/71//9TXI7//fuH1z+dvfvw55k6ecff8Yvx4u+zaljq",
-	"zj9lWmeW0qUlQawbMXmmnbDah7K2ZScfrWD3/ktMzuTveg9JuS22LFhbjDvdvxJzfFW/3G9YoyZesVtx",
-	"hKV1pa/hd11+E2YqGDyAji1kak0DsnX0RjYAdmBjG2CtklEcVPqNFIzilN0+d2SfIkEpEkTYtytCyPkL",
-	"iwOpD1YmWUoO5zJbmYFm3CZRyWthSilxy+LIR27rPm7LdV5in3Pcn3ZK37ak8rdexbiJkL2P6sVVhOpm",
-	"0dn10q+xHy77GoycGVH7O0gD7xlGgFEJcJPBfRDX8xE2LlOGQqcabYslzT8b8FSwcT/LBWVtOtEFESWp",
-	"DMb2IHS2kcWHMmw7Ft8q4R44QzyAKfx7nTJQvV5FE3iZ3OO5FuvLR/wqqwVptn7UtSzrei+kH8503kcK",
-	"bq08cG89DSP99jGFW0cIDunMIBPLMg/8F3mmfTwgYlKMhTaYThScdxRCj3I4L8H0XzqYaMbyNf63PLpB",
-	"0OAbMcR05x9Zyic6wuMmJQWcSrHvj26Z5vC6HOad5zvUI+r74S6C1E/R/tkCnj4NeOLx9D/e2qeCzoV6",
-	"NDO4wb40uDFiMDS60To+mU1inYaqDXwY8odyrs0VNTL12EndY3A/LvpWg45dhR0v41KPYXn9AGC4cKPL",
-	"Zv3h6ChqSPG5+iqCpAF4hkYr9Mga7mefsuzSYuk7wdasPNJEGCwwXuBNXVwU8JY1LA33+VZJbPHRuX3U",
-	"68nlw/iPv6N5MY/RG1ukJA+/OF12ZS/4nIcNym/LNy5XLU4cLKzVdXlAqDoLp3WDLIkgXaM2KyFihTDF",
-	"BEgIVBFLh2vrUks28gb9HG01DeCOnCw30fO8rCDfBBJOv5GjBjfsbdWprnG6+g2nedO6L/O4dtKZcQJv",
-	"Axn9AEeeh4Uydkwum+TL7cJytYIWT7MdeTEdeLCfwxy8inOjs2spKCewo0yfHtEurRALoL0J2+WS6XFm",
-	"uv0gE0/lqcNISDPd5UUq0iY7t4MFvm0EO8ArGhtUeUq5bwHWwmYiHOaUpuYCZ/ZhpPg+n+kx5jMFh0Nl",
-	"8kC5N4B+aCwdW3dX7IOTW/Fw9rrW61oQUJUYlUtr1U5cfQNhxEejZI3Qd6Rbp4sZVA/OvLyaatpXJ1jj",
-	"QD9FTsFymTKXEZ9nN4JxOYnRhdlI7dlX7Z2WvRx9OnLU7j7GGaB77LLP8mgkZ5Ve2W7y7F9i0h6ZfqP1",
-	"Px+/Rl8aHcELUcBfH+3Nxad6fmC7kTOpDc9zrPiGUha4X6NllaruyGHSohV4WHMY0S6LScLmmjOm45e+",
-	"0uYrzF2RQT6BXVl9L7V7fJRbcxSbCy3MGUv6rdLGZbWHLw1OjKyNzbJegCP14sX3TSvRPvoFOD2UD1SK",
-	"RaHMZnlYQld0zfg/FLxr4CBOFDrC8ynXiwzKtTxETNDga6QcrWnvj1leReDNRKwboM0Me/bKFXXXtARF",
-	"aSHmDDP8RrBhzrsC0fTG/azbpyQQxOXihQhaP1dqgCkg6EvMvuRnx6gZdqqNizjL7TKdfeafiMgIeNXW",
-	"nQyYJeFvKonDLvZVXvkUAeBy7eegL8U8+ylgHjmwQeS8Qa64sk2PaDXb3rndbQW4xCF4T/nsBZ4Czj55",
-	"SZy+9tlCqUGrBASCb9kX3RuRHmTSjVdHrONoZYMXYAX/bPu/iTGxbiIb6dSnBv5aN7OIwDTyoj2fMD7m",
-	"k3CF51zWjaL94YzdiIkueflHBZS0AdRM2M820I7VNOGWqAZu1VHHXuvA18gkez8yOdhcvyh1nQumCtYe",
-	"DnPBXs1uGvcT6wmR1nZWsrfvfmQ/vz07Z+cvWI93eSqwmDJiWvCi249YL5NpSQSrqQRU3WD1Gu39CBHV",
-	"o1iWeglvRWxiiMP4mDfXDg2qEKVkan84O2Ug2TWSnr531uB7FOz2bjUqukDB9subS3bY62fF4UAYjpWk",
-	"OLqO0OAAd/kQ91QGmfPlvNjxzlmAfJRmhpmCZzluJw//9Qzw9qyUhAyvglvJEn5O+2Td16Ssr6CMEr5H",
-	"xDjTphB8gJLFV8eXn4/U/WybbwXPTT9iVlVZVWQbcNqHELuIwH5axbhNONFGDBpfP379vwAAAP//",
+	"7P0Jcxu51S8OfxW8zL/K9gxJk1psi6qpXI2Xa2XGSyQ5Tsb0o4a6QRGPmgAHQIviJL6f/S0cAL2iSTa1",
+	"esJUqsZib1gOzn5+59+tkE+mnBGmZGvw7xa5wpNpTODfB9Mpp0xNCFP6T5lMJljMW4PWWxyPEGZozBPR",
+	"arcucZwQfcdZMhoRcYpHiojTCWWJ0i/qtd2FMzLighSuhIJgRaJTrFqD1lZv61mn3+9sbZ/0Xgx6vUGv",
+	"1+3B/35rtVsRDxUXpzRqDfrtVpQIrChn2du2e+0WYdGpohNiXva809vu9Ponvb3Btn6Zfot9nHGlb/pZ",
+	"UHaO1Jigf3YEniM+Qu+wCMfdVrs1xYoSptwHBcGSs9ag9QsjBE0xZUhSFhL0jrMIz/UTgvMJ3M6SOG63",
+	"JBGUyPwPCgvlH1/PjU8qrBLZGrRkOCZREpOo1W6p+ZTk3pNMo9UW7du3dn4XX8Jir7aXq6z2rSxi3SL1",
+	"e2ZyP/b6g16vPLVfqSwR6QdGUGRGw/U/YT75GY4En6Sf2OpsvTjZ2s72gSoyka3Blw1VPzyq/tpuMXKl",
+	"TsNESC7c83oEp39wpofxOhF8Sp7+lggajvWneHFs2U5rOnoFe2BOx3uu35gnpAMf7SRxfMowTPmV6CL9",
+	"FHqLowjrickpCSmO6R+wl/oWIiZY8Zifz3MfXO1TDWhp8ajsjlN5ikNFL0lroERC2i1+ScQZ5xenIZ4C",
+	"9S4cfkPu89GQ2wFj5ZlaQizIDyrU+DQCHtXq773YgXO512p0oMgE07g1aGHGupNEKiL+jxVqXS7O9SpR",
+	"IZVbJj2wbGkiwhQdUSL0yf/absU4u/MdvKvVbk2EXhPzwf62PlJjQ3Q/7vTRzg7a3d1FvT7a2l5zrQwd",
+	"XnfF1lkG73RrZ5cb8jG+JNF/6x5PuZT0LCanUTKNaYiBbes3N9j8b+3WmOAIBvXv1kEYkql6zUIeUXYO",
+	"0pjIUNCpPY+BmYSaB4iOgM+f8WiOZlgirc0JIiWJBkgSFiGqUMKyX9Hjozcv0V6/30OShPp9qL/b3e32",
+	"nz3RvN6uYmvQcp/Q7CwckwkG7ZAlk9bgS3bxq+HimrErLXSAKF7icExecqYEj6uDPxkTFMaaLNAEz1Go",
+	"b9ajPEsU0nuJBLnEMdVLp38mOBwjzdrTkffTke92t7pbpXFPBb3EirQR4x14t5Zg5PeEChI5jpdNaIKv",
+	"fiXsXI1bg36vB9JREdj7//mCOv/v64//X8s7wzGOY8LOSXV6b/kMKY5wosZ6jTQ5+Na8333W7ZeG/jPB",
+	"gggkCI4nPw1bEzKRw1arZrjbTYbLmSJMnWAPLb0cY3ZOJJpRNQZSCs3N+2jEBQoOR533nJHOO6zCcVAc",
+	"77A1+dfZP9iW2At7x8+TF6Nfft++et2fwaDXWvPHn58++euw9eWg8xvu/NHr7J12vv44bNXMyvCLX3lo",
+	"5VR5ap+OftUcaKz1Hz0zRmZIkJCLqDiPpzjTI+XT/sLBj7gWha1BKxG0I8iICMJCTWO5WW3pWVXH+9q7",
+	"/v8gQmqKsGM042uni+9f9/7qS7xTXOFh60uvs1e/qG/GVHjHeZIO7pFEl3bQWCKMZgRfIMMPkMLnbf0r",
+	"ZejN28OjfUR+T3CsD0QwIQp37YOHEUypfgLZZD8/ddPNr/BOuzWhzP25W5iifmLxJI+wIr/SCVV105xg",
+	"yrQKfZZE50QNUCACpPgFYbKNMItQoAJ9lDmLJEqYorHmVFQirYDNkSBScUGi8q6FmmmIYWtf/NTbVz/1",
+	"t1orHoth6wvu/KHnsy9+MlPbV/YfNTMkSswPtMVSneKxHbjiaIY14wX7BQn9CGXnhVFvrXQWKFPbW2aH",
+	"6ERLiO1negYTysyf/XSIlClyTgSM8R+gJZRH93mMlT0JcsqZJCgiU6LHy5mPkW51d7u7JUZq5Oeqq2u5",
+	"TRt1/Kv5Td8t8ISoVDwrLnwj52iCL4g0bBT4qjnI+u8x1UQxHyCMpkRIfeIFwigi8qKLjuBgkUgfHUmY",
+	"amtpOGScxXN0NtfmOWVS4TgGTge8micqL2QoZ/uIqzERMyoJfDEvgiJkiY9RaY+x/hqLkBpTiYzuoSmY",
+	"njMg3SErrOhIcKZgsFqT0rM1j7TaLac6vX533Dmwxkv9uudObb+4C/8zHCZaHerAf/tv4D/P35g/9/Sf",
+	"W72tFx3z39fwn2fPzJ/P9obD5M2rV/Dsm1ev9c1vXr+B/7x589r8583XH/Q35K1/5i5m4j/1OX/I4Ss/",
+	"b8uJukcS0SKP6tu91UIz21kaLWTV/58go9ag9ZenmSPxqbkqnx6+Ko/rZD4lK4wN6cnd3QBf4piwCIs3",
+	"hER1owvtPWhESHSHQ4u5TETtmoXm8h2Ox/pcfIMJcl6ZwGk0U0EuKU8kmmLNDxNmOCOMFkb4e0LEPBui",
+	"derUMJGtxUykoDj6D8krEtNLIuZ1KzohUuLzlVc0sq87vf7SGq9Q3biMZ+juNlprgi95wjxK0jsj5xFL",
+	"JmdE6I0WRPJEhAQ0P9h12OwQT6dazii01evto55WMhLBtCyP53BfoLjCcVHB3e35KeM0hOHk5xGREU5i",
+	"ZYVLvUKy1d95vvNi+9nO85xa0vOqJXreb+yLKob3/0rOgjYK8NSY+pSzp+43Ra6U+UOL9sItozEVP9r7",
+	"tCQnOEJ8NGSB0VSCLvrb8Yf3Wv7qNYHFkcl0yoWW3GZW+wizuRprrZTEkqBzoiTa6T0rS2r9lZqTdWrX",
+	"Zy35/Fi/+D+Pc7P6j57wE5jxf8qT/fIj+qovPHm8D4bpD0/+Wm9vfAQ7yrPaY8yimLLzn2LCKGEqGFj9",
+	"BCXsgvEZQ5JgEY5Rpp910Ye8EjRHGFTb/yWhKivk5bfXaTZ2eOsxpAVWuZ26Uh4t+NCoYftI8olzl0jn",
+	"0ClMw5xs73ZPzcvzA7ejOOM8Jpilwziyx7eO97jjDdynjWZjGo4dtaZGYYkvtfqtm+ZMeqg57nQc81o9",
+	"R8Zc2dFiadkOiUCZtkRTGmxnq7f1vLcNcYte77fOdu82h/+Wx7WKxpjHd6hfHEZkMuWKsHD+C5n7eL22",
+	"aLRxSIlEEo/IwG777wmRYPWSKxImmlNxFhJjIBMtEo1JaTiVfgScskPmDLsu2tnaQgHNBtC5IPOOIIkk",
+	"UQCGE0YRHYGPRbkP7qOd3t6QVR6jrJNIEmjajEn2ObBpGJoKfi6IlF10DKY5vH1rB6KessxCX5De9t7z",
+	"F6Sz04t2Ozvb5EXnLNzb7jx7sbeDd5+P9ra3duqYRW45O3o967jG7u4irjEcXm31O8Ph1fPXddzjcASu",
+	"oeqGHUynVrYaRcuIE5p3LyGpaByjMZbG/Aten+DzwGddb3f73f6TgTZFiZZqUm8sjnPuHljeiCdnMUG/",
+	"J1wRCScOeO+MAPMNCb0kURuk4g92Y9l8MGSpg2uAwMkTdNGBcScpfI4eB9b3EzxBTH8XTfS9RHbRZ2sA",
+	"543XbMZg5CYs5Cyieho4Lu+wcyn5t9AOaj2OPxzKHx4Phz/8x/ky/2fY+vrDsPVYX2jD1eKFJz880b/W",
+	"7fJ7zkjNTh8BV0PbvR23vXYjqbQ7DLsGlySp296tJwNznxgyz/aWt63pUmbe4wXr2auSf8+Sf93CsDBO",
+	"IuJblBj8HYbSwctFzb3GxQ3xhJyl2UaSaPVBGekQ8skEywLn/dLKwlg2PPtVX57GXA9ghGNZI4HthwsT",
+	"t3kFWSzF//I0nJFeLa0BKLeH5mVbQI/2j8zZhoXAELBl9PeE2MtaRHxrt6SaG8cOFxP9sl9IrUF08PEQ",
+	"XZD53YmkGtds1eqAtcxbHCuZETG8fi0rYgWv5gctr+qWMuD6apdGAVLOz2l3GKJ3isfaMOiiQ3OeCdMC",
+	"VPNpzMC5h+AFmlAZn7WHrCSJBRklEOQLGO/ArcET44+XcMbho9T4GJGa0ZDsp85Eqtr6m1o+p+/DZ4bL",
+	"EvvddNDZwGZjwhBVCAtBL0lZlvb9WwBvMxZzI8qw4ea65bVLeXeU+jHGrHYwMWZ3N5Ijzie12jvnk7sb",
+	"yTHkB9Xq5XD17kZzQsMLUkswCq7e3Wg+Y6piKmvHM7PXzfm6w3GRszHnF7XDMpfvajzf9NPGRijnob6j",
+	"UtqUCBun1v/Mex+mgp/FZALeFkhHWem7H81T5uMlL0ROWegwrjojnrAoACtIEM0lGS+4rm0knZrVKnmX",
+	"72MCznPdGRES1U5BJuG46OQG1Y8aySTIJb/QJp4Ark+uphQinJmH+l5mZj5dOyd7vbolzgl8H4O2p6l2",
+	"0PZ6cdAocI7mwnNUwXYw7tzWnqmCVnkfEzX6bO08zeXqgN+MqfgV29B1zWBTh+rqI9Wv/TAlJr/2Q6JC",
+	"PiG+YZ9oA15gQSGSD/rUACnO0QSzuVO2jFmkNaEIK3yGJUwqYfgS0xifxaSLQNpB2ivYo/peiSfEZkfY",
+	"CLcy5hmVkHYjcGiUMJPPpRUwhspjNguGh8xuGITKXLCFu5sfSRRcdewtMjBqWS7FrJAC4Vs2e+/T7EaX",
+	"VtBJ8woWPpdlIHzL3IywnKvua74WwRDLh0siYjzVP6QJhVRK/Y8v+p0RBJA4G8U0BIuKKExjaT5ocumy",
+	"+yx5cvvOdkvOpSITyO1hgwmZyMHUUffXdkuRK1UIxRgyVmgkCNGLE1F8zrhUNJTF+3AsCI6cHl+QFUAJ",
+	"mjroBIwXMMCpmrcGLSIEF/Bl5309MdaGn4hv9hDYncrSF4B0TbK4BA9fmi8GVwyh19D2kDniNqdCr7++",
+	"L4Ct69pN6podCpxfWcbJeRZDzEi9bb0a2vjhkmQ2SUr7SKtQMJjyEdB0yMUZjSLC7pQVjtxXDQ+02Rgo",
+	"xuGFTN2pWqKiKRETzas5ayOtT0WwUtmvAXCeCZ4PmSa+iMMS72v5oJcxQBLPtVWmDT0TaeoOWRAKLmWH",
+	"C3pO9RAwWMtoJPgktSwlVcQYhjg1KWFtIUvTuBI1s9Ovi3mI4w5n8RzmAxaluCQCRZyYQ1HIfzSzNXSD",
+	"IeIlU0YKgxgyqiTiM4YmOBxTZpyWFab1+fPnzkHuxct4UJamCXvyFsucKinvlADGWHbyaYbBIO+PBc6Q",
+	"uworFWLY4TOCIhITZbWttzy+FyVyzON63dEUFEDkoirPDxnk897paG0GMeWsM8I0JlFQjFqkdAou5aIE",
+	"3kcB8F4ZWEYCwYwhu6Tc5F910QeGMAo+fjg+CRCOJa+NYpivXhCTnA2+mVJcI/W3WP70C5kfsk+S3Oly",
+	"1QRTBrk4ilu5bHv1rFJPcz7GYqdxP7YahQnUEar1ZVaJ9B2OR1xMyN2S6cR9tWOXt0SmGQuYYgGOPWoO",
+	"E+QLtJH769PJm86LNsII/GzI+IgN904pPSJa7j6B2b7HE3KCL+5YCGpx1lH6s3aa+gfQcq2CRJk+InC8",
+	"oBgEUoy9x+v6BPqeK5N8obX1u10Grjo4/bSdg8sEcdEsHMd8Zg27iGKj5FtVh8qcrmMzamBO1j16HwfP",
+	"ul5rD17q5S4fvI8xZvcy4Biz+tHGmFWHesT55D6GKjif1A5VX6wO1Thh72OwxsFb72WCy54BK3zHx3Aq",
+	"SBohLisJqVJmcxVtTay+6EoftFae1WegI4Kh1gqfY8pAfRMElyLxMFHjkL6PnTHO7tqdMZerO3NCJ+TD",
+	"aHQ/I56QDh+NymN2hrV1fUF1GB+NPGPn/Fcszu+YsPA85jjqKM47sf66HTT4dMhVSEhkLVywmR5JBBFJ",
+	"l1aVGXIKKyLR42c76Bf6M0pYTCRoqSN6nmhTMU33f+Im+w6z+ZE1rO6WRWFFOjANc4rK7rJ9U2rivAlZ",
+	"CNdV0ejjlPMuaWv9DRco+L+vT9BTqQTBE6dq63XVL++Yn2XRpNY0sdXTApIhe8P9O79O5lNy36ELrUGs",
+	"FL8AVaNylD6xQj3JnU4jKX7bbrjT5TVN8QvC9FQmZpH1b1rnfQz/RTFn50Q8QaAsd4csKDsSAiAbY/b9",
+	"NGxZtfoUXjtsQZUtth8xwRCTT2pSap493+096Q7ZAUNkMlVzrbtCfSyOnTYHicvgkbIDvGnXxqfM83zX",
+	"O+O+a3fFOoK0jnpJhGaEJmq0wFe+r/cKMptnWA5dfUDbpg8C7kaJOaCAG99lxyYCOx7AGbO5TXqfYq7t",
+	"gTGNyZBh58PSF86I/lrIJxOqFIn27aeKPs2glMtnPG/aUslpCUMG1keVxazPLD4xcjUF+rpbHwBTRDAc",
+	"d+AUBAOEGUrSoSD41Xl3zSa3UczPtXaUrltg+f0pjQLLNdI89nfajrlj4kw/3gErCnigJZXMgsp8lmCC",
+	"2ZRIWzPd0aw7cNGeIQMhDu667BZXqF+NshijrpOv5F9ECaW6/2/5lIF7iVTab3cgHaE+YFnIWqiKDptd",
+	"8N3EWltZPMXmH1BvanRWEq01GcycRAKYHaEJTFETvcpDWyxJgGBSYQb6hnvobO6vNbXXywUBrQsyH/Q9",
+	"Femb0svbKr0soDjV126hGQSs0hwLCg4+YDtS7iOWxDFoyIwzUk6zySclPtvJJyXu9XrP+3t7W7s7z3d6",
+	"e3v9YoaifqnRCkwaTjljERJZqSCyGW2aiS7L5LHgKolMSb9MxSZ3EGQ1lgqZmKPiwKENBJZdFzoyOeB6",
+	"XdK1iLTVAcBTBWrf3ioQ+1avdhmyDTSpS948vkRM9bbZUKQ939lxOyIjIgQRSEsaHBeHsql5vuWDZ/OS",
+	"lpKXvS+jJvs74+q2SErwmCw7JUf6HpA2fGoTHYrFHHHMZzZoNMVCMSJM8WQ3g6hb/IVj/eZSunhvhRTx",
+	"b/kUvi8mpw8OiZ1YOuY88yuAOBUkWIHPFLatxCQyRCF+pq2sFtSPawGcoRfiyBV2fMyJWZuIX1rAVCpr",
+	"tmIG1EWHkN1sYid6aTkjaE6wcE6WIBss5COc00vC2ggrNOFSaZ3/knRRkE48MMnXNoTvvBx6ndIcEBYZ",
+	"HTO3oZjNjQ/H6I1FlaEgUZYz2rW4+IbpfadM78/EWfJMZdnh96hXBwDrtNG8N5r3RvPOC4SLOov1gswt",
+	"vNg/OwcfD8Gz1UXHYz5jplRUm8dFup6QiTztn/7t995vF3/vj3uTrfjFyx77/eLjNt8Vz+We6ifbl7uz",
+	"51d78/4f2we7Py8WCCVMMni9QbM6LSB4/Htn+5t30zdmxYarbMyKjVmxullhGGK9fuHww4vr9IGZulJ9",
+	"Sq2KIas6RrpgtbWzMk3zN7g4Z3NbSbXSWlv/Y2mxy6v9rQSKvfid78mVslBOlT2BLxTf5l+4QnuAslp2",
+	"xvkFhOLy+OuptWXzgdomBznIMMQDlEyR4oCABxaTKaKm7Lw9ZIFDQg9yICSFh6dxIlFQhlEPfBaWH9e9",
+	"UnVsLtgwlCrBlEUJZNqZseRMPcjKwYKYkDUPw2RKS/gz/YWlxs96i4GKatHn68ZvUR4f0ARCzEJiIQ2X",
+	"kevL/L3f2uup9ba+fskDpl6qolou17iq2P1LPmTvtzsEGmEK9H/j+qBpDeCxnrhWhpzLIowpo+EjiaTC",
+	"o1Eb4TOoCIBTq8ZEyBJi8YJGAzkxt1tVV8pibqO+3Jj60m5ddXASUQAm1r/i0Qh+5HhKOyGPyDlhHXKl",
+	"BO4ofA50WrlfCwV+SYSgEVkun1J+8sE98i3tNLE0fGdv+1bsTbEKTbvmFbUYsoVSK6nJOKf3c2VSrEqw",
+	"VfWNMBab9RuKviuKxnFsFGHbl6QO8+DeDPtci5R6DISCzWBLCbUubhWmOxxtrn/LymLHNXRZmTMcmwe+",
+	"5dq+rIIBe297mG/esOKq+GybHEsrWjRuFTI6ztNNYVc8qkVOVajTBNt+BTfdupJRlZvvEmXf6GIN4zCv",
+	"TJEnJEqgvOZXNacWaSo1ikoXHSdC8IRpOwHJKQ61xg7gYxN+Webwn2kcQ7qoy9ZOVfsxj2mEjY230V/u",
+	"0/3iBPuqRsGReaJ8Bu2LllH0mpHFArPiYPF2PcYnsvhS0rkgDbh1lfIxm59qbuChfinpOYOIoUwoFA5B",
+	"3TnIuS46nExj6uAts1IhBqnm2NyUPwJ2QmU00PswecY8tom2NRA9kHULbAPKS3mpYj6nuD3/29+3f/t5",
+	"693OP5+d7P7r759fH5389mlre2e3eJp3ehWnWwlCeqvz3Au72F6HN7VdmfXcpqjvW4BffRHCEJBSChW/",
+	"JkOVqmb8bGOFPUwutqr95DGabtMEcvicaU3eBM8NDTYlvI2p9DCzA1K7aDn9rKX85zT4FcDF8vK4Vh3O",
+	"jWOJsH596XU4f2AZ4O2oBLPSNvm9VElj8ec0PleZVxHFob+nFNgooWm3AmnkgJ0xIZMzALioelgfFb9J",
+	"VRtJrscXJCziwZCBaBPENca0qLwEESxiqkdJJ6Rdds12UWAU9iAtUbTYjdi2loEyK/DtmV4wEVVICUwN",
+	"7O8ZV2NbYNZF77hwk5LADM4IwlGUdoGxQKVavdFWA2cjKib6X2MSXpxS5rYPLmrWoLRVwvipHPNZq92K",
+	"Cb7Uvxi1H8JCEYdojZt0an9o1kHEuf4vnUy5UEU0VDuECsnj+o48EdV8bb+mZ44p6cRxAlQTZE1sTMq/",
+	"s9BBm7JxPcBI6aI363lMC410Fkd0N1zy4btI14g/3KVyrTXP08xV48lCcM1ZzE1tYEwVr02wnzsJpfgR",
+	"hbzGISNXVKouem+QJmIsTDcrzJDmH+iMhDiRFvvpnDAisOJCopHmSNzcJOGcGbQorVTobxoWVK+9Lzkn",
+	"uPPHaSNV/rMWFIHhVEE75aIuTSPvuTA8BQWaKQWmLVzG0YJ2gSGbdE/kNMJ8qy6YJar2ZuIzhgL97SDv",
+	"HQR5oQWZ7SfWhBGVkLtLbpCNtfBnYEg3Zj9Uz4EeRYSchlE9D+1Vidq8Iig7vfNUXUqTuZEz/91FEdZS",
+	"zfnp2q75kq4ObmGrBxdFSf4zKQktd1nn9f2CIeD2YInm/9YQR03XFHOxqvyvnK/zGnqWuL6NPI6IVAZb",
+	"qEGmTslMKeTs9Hu9ataON/lmyUIsT1bKg8m1s/pcW54LJbss4rPq2uhtrr76jWmlYsjMnX3zikw1AEmS",
+	"B7EDyyYF/jG9QOz3i0pxrjE/NMYe2Hb2S7LnPI68pdlzC3K1ymMv5msBcYOUb5S5laVI3Vr6Vrull+b0",
+	"D2hQvvixEzohv+n7gFMs2+fMSr6Frd665a1eIanNMDXgZq38Ii45fR9ybr0SamoSE2mNRb0GVt2LiCfK",
+	"VSd4TVGxvrZ2Vs7JjDJp7P6JxfYkxNr8hgevEODaKHcPT7kTSUxqmJfISM9gDZnkyzNB8IUs8Kty6EI/",
+	"aR7E6WMTPE9tlW7OBcQTJWlEOjMu9H0daJ+VSvYclLKDg3O/+Hra5G5f0Ntmu2lvm3IEENZsyZH+6Bos",
+	"NYj/mV6hxu+nuNUb9t3Z5Mw6zmMyUlnT0zYKNN8KUBgTLMDRB5G5CWX5D/ZvICbeRrMxRzjmjOQhfDfB",
+	"pT9biHwT+NmQhFF4FrG4o8zZfgd8bhWetm62Q7X76UPIY1gn2LvQ98DI7LvzPyyhweMFnmjbQaBqvqPA",
+	"EW4UtFFgw0/2jzEJL0h0SqEBM2WnDuI3GDJwyLp4VBSYGoZ5Dj7ykYFZV4XGYXq6+87xZT9pI1nunZrS",
+	"T2046RSQxE4lISxAEYe6LxNPM/MhxYDaPlKCaE2LuQ7GprMmlnZ4KTSc07jSuWeRN/PvdObQezGdeC4G",
+	"F6UhN/N4PiDnnUFRS8t/uSJ9Sh39PUeYVVI5u5sKnIdWgcNjnnjipq5hFTI3gN7wFyHOz8/OinrAX7bI",
+	"88h91cn55wWp/7wg5f/ypdfZw53R138/81f2XqOw55RGntV/kwgwga3hC0qxPZLa2rFFkHR1H5+RGEtc",
+	"OTcgUFaVXVSemvYL3kpVmLstd0+nvJII9ZcufwJ7q236sAOIIpYkbezBVMkVcXxBGQJetSlgvlPzAFI/",
+	"a9QrRxaZvW+yRfGEZJDiVCIMahiJEC6pYWU1pI6ErH4j64MrAPxrKzmNPaLwBfTODMk+oiODqNoGVdAp",
+	"fzd3SuWUhBTH9A84e55hHhdvsDASjpV42Qg6HBlPG7iPQWHI2FMADN3OyfRINxdXr7sujKg4x13PFG+o",
+	"jMGWaHuCOg2LD6zIqa59gYsX6DdHR3lut3b9glZYXhozZSW9pZ2qiQWXtzkzDlwYjagn0oRHI0BPPcWl",
+	"vkMlpjoN+USfwyUfsJnPUBbjQhIpKhXqt3u93vVDE/2e76hsVLWNqrZR1Taq2kZV26hqG1Vto6rdkKrW",
+	"rlGRVlHhbqJoD0rlOMJR9BC8U6DV2WJBFPSCm9Mg2q2rjn1xa9C7J4XoDqe3hrpUHN1f+rvPdsPSGG9a",
+	"iSoMu2U/+efVkpprP8U90bIrWC7NCqsKKQEbDWmjIS3SkIpkBoKjKZ3BQxs96v71KD+6cIV9raBgNMqy",
+	"BVWiGTZg5elrggQWI3IPGC1Qj2+djCvjtIMsBOzR46AZ1/PtvWdPBi47IV+X2TxBYePz2vi86tCm/8sV",
+	"s41baqN0bdxS/x3qVFWUJxFVRhgvwmGIrPhFFuEg5CLyhchsi0R/BhzU5gOH/9vxh/fFOmTbe22GJYoI",
+	"ZDyhrCkwPFhkJcPWjzt9tLOD+lvbaGcXPXs+bFWYCkS/FteW3Fg+vxG5/snzOFpl8rb+GkH5tZl+VJj+",
+	"/c3O7L5/dubaIwkso7hLH8ecEQ+vX1zfYz/2tY5cXzPlqxzU1Gq6FtqithxQxuqgIJ8dPETk+JrN3jNu",
+	"T1MjGeVBLgy9FhPu0otVeIsogtw+71IaUCm9lETNuLhA9u5c3mi+L6uSJB4VV7y/t9Xtdbe6z0s1V7sr",
+	"1NM166tiFPiaBcxp5qtZPDk2VI5gVzk1EViSmlTbtHANS2TuMzF/Vzc5yUHFZEmjJgN/NVy1VSOElmr9",
+	"jTsog0aT5uTvo0CQEcDb21K7wKAMIPuzq8Ar7rUD5a1U11XRq2Ao9aXRMIpHEtEoR2kYxbT0yVvNUU67",
+	"uNYwUXf5MGqnoDh4Yox3dyQUlhfFRTIn8aNvqZ75lqpYdF9PXyFnIRGMRKWcbj00qYU5ju9u6bJBy4Wj",
+	"lkhCbxjK7O7uwz8ZIldTLlTboNkp0GsMki0+48n6Vo4//2R5uWRbS0Zo1FatQ7k7oZc1QK4bK1xHNAK5",
+	"bvspx/x8UZp/q9f/295vL3f/0funRzAu5dEyqeEqGT7San2slpTYagkHMT33wUxyFRYmf2xzCAPcPZRx",
+	"nhJOQJ5kU46eiZVa4b/ck6d1ANrQf2efKXntGJmtgRuQqSgPzW/3MxVq/Ar7yg/1r3r2Z/oWC3PZ3+v1",
+	"Or1+p9cHsFMe4bkj8rQ8UdEJQX+A3x2jGCsikOa3iMohS1vrY4kCaNAIdNIZYRqTKMigDABIKBglKhEk",
+	"KEPb9Pde7HR6W52tvXJtefn8FH0Iq5wm533yr8lB1mRMTx18ktvb23tolMRxR4/giXel9vb2XnT6W53t",
+	"Xh00QuOZ1I78DSHR0m7W2TxGhESbxnqbxnorNtajZctjNuZxdvrvq72ev4eXvScvfG+zHdwNts026Et2",
+	"2dNOd9rOTDvdjXkiHlqfO81M9ouDNyYpoEHhieb8aSDF0lihvN3jLNDvfiW66C2OIjCzN27iTac8r3aa",
+	"R6CykeFbaVidl7Tr5akVxW++d3VN12mAlU3xP4o8d8jStz3Wq/YEDpvmB2DESYMczydUSspZF322WKmF",
+	"Ntju9Kads4csYYrG1uizC7S0lfX3L0luurn2hiX+2XAY8nynwnJW4xe1na43avlGLd+o5Ru1fKOWb9jE",
+	"99nAOhFxbSQTSO+RRJ+OfkVTrMZtCNOEgqgBmgoyolcwQAAnHis1lYOnT4M0ImcCOlrfhbBypal9yUv4",
+	"1H1QPp2QiQxx3KzJfZeGMr9GiaAdQUZEQFSgSO9bRXp/Vmw65BlJXT/84VB/drnecWv2jtnAZVrMcpd7",
+	"QZFp5nmHJ66VLVtwhT40l/tLiOgviva7lJo0wLuOwZU5e1X64nx71LvEmrqgzDPYt3yWGxvwpVz7Ds21",
+	"Aj4lLEATgpkBE8cK4TjO52BckDlAvF4QZiJPJZwje70S0yXC2sPL8i5ydwIZupSWlQjxY/rwCjkMgtfi",
+	"f6ajgXtW/vwRj0vJE888SW518cPDSG/FiBKZ26YBCrRdYLgyZhDpDBJJxCBj1FPBL2kE47Uvh/C82c2N",
+	"jfGgDNgsmAuH1FFh8YTkRY2fpRV7vXsUEki4Gc/Lqf360KcoZh57111q6Jy5jW7ot9FX9NbSFG62wWa7",
+	"uBHLSOCoFrx0+f47vu6SAawUzEgwYfgSU7OK7ZbZw9Mw5iZZQBCTbdtqt8w/Tik7JUIAHjjsqhesOPeZ",
+	"VbpKvMQsolFNhHjKpaRnMUFRMo1BknVRAAkDp1p2BG0UgMbl/oD4+qnp9gXpwFNtXkEm8JBNBQGipHkx",
+	"niG75tANfa7Z7NXLaCHLA/jWto/NCfZoKf8iWKRZAZk+YfEOiyrF3oudRSUie3t7L/KaxN6CdJecMpEt",
+	"5QrSV3L2Xt/Z1A3Q/PUTLDW51dvklFFFcSzzneViogWbqWAyLzDWD5aKCCovSizo4Icf0Lsf9P+qGX6Z",
+	"jBwOj72g22IpR3h39B6Uo/EKzQZMIq+7+5QwX6LZr1gqpGYcRfScur4LBMEjiCWTs7xO6qOh1tZ2STso",
+	"WqSLQYfByFrRmNLLU9zFwkEozNPLAJdmzNvW7y5XHh1YZKfsN6TtHXPiTYoqGLfGHqYsjJOI/GTuDDzp",
+	"yznIp2boULknT5XF+2xYjNjMIR1zmYiln3lpb9NPpMaZRzeGaybrxlSKpLGskDNFWZIr36My1xMyd7BG",
+	"0W/Pok8vG2miedvd34TM1i0szMbJ1Tc0aeK8tBDM3HUtlzKi7N7gicc8Xsqv3+p7CmnVC8kJ9v1DemCb",
+	"ZEDzEQpsV4RT6Ipgm2Y5qOGbWpfaPN6l3NjeZouqlhuGfAK2HxF0eVHhsbkLWtGEF0Qt70MDd7nWNXw0",
+	"WqVzzQetvLol8JYQjPF0ShiJBrD2xYT5NsIo4pZtBtbzpdUrC0cTgAVqD1qw71r25XXRwGiM+qGs01/l",
+	"HVqMMTKzCNBFNpIHtk710FJ6eY6fbPs6mw2H3UV9DWeYqphKdUpcycuidf1s706TTwtEvPRpc/NbuLcs",
+	"NNMuOzjVmmuSfPNuSscR6yWo37XoisMpQ1xEJqSyskPRZhCv2fXLV4PidSNOvNVerphSX82KTARBqRmD",
+	"mGnVtZz1lxyV9bLQFUOQK+X8iG2nWSBySZg1KAQxrYyYQ/6XdyAXV+rdBItZTyUfanxWByW20EXvyQx+",
+	"K0O1Q4EysZUNc55YfHd47pxRWaj0yutWKde0QirlipXD2c7V41ipbdmzR+cqn80c88w0pq813MbHKV5m",
+	"WlbFRCWC8igrrc28IVBeCxWWmsfZ8l95Q4kIhEVNGx6uarTVm108DLGE/pUAZXBJjXGuOHSmZGB9MViL",
+	"asgiW+uXY0GlmmC58VXeW2ct63xZq3HmDaHvFXpgpuTsj74tgSy2x3Pd/EHz9AAF2ZCs+8gNy/Q4t56n",
+	"nHsJ/Bvwd/VYr3FCs/fXNRw0qSgRnrfra0VurywinW6Nd6IwujBOJL0k9zLQDQv7c+ZqrNdop4JytZSH",
+	"1OcUmrtqgM4tOgUQPFZWNVgb6/xg6auzdqv7d4Nt3tTbVLZz7O9NsEztu1bIkjA3NsuPcA9VUyQIxGQb",
+	"9bDNOdkeVpYEZ0rgUL3iYeJcmn4JaTxIFSDYD1PCDj4eosi+wLPEbMSbvfY9nhgso0siNENOsyvsYLst",
+	"z0z4lDA8pf69zL3IDjhvdmx3e93totJvfvJXqY9ls+nYMvCx9Iy7tG1uEm2zau5zvp17hRV569wLDZQa",
+	"622ABErbHkEQAPqBNdYM1EAMcYYwkpSdg9xWvs5TMQ8v5IIcTuf05OJC6vfB1/S78phCxYSTlU7TKzz/",
+	"WX+7zJc8wF4rBOUKtaiVzHOjZNip+jfCDqYxiDJliohLHEPogTKIUICGZLRNpCXmdvgTcv/SjMevTS6b",
+	"4msWfRilSwZvX81X+MqDBmkeB8XcvyAkppfEBxRzgGbkbMz5BZoQKfG5h6a0TjSZ+mTe+8ThIEX2A8jd",
+	"vMgvXAyGGvSe5aB569jdjSKfduhLU0sh89nenM8wvdWMZxihCed7swsAbSE3MGQKywv5rzIJQ0IiAydl",
+	"fWCQEltW7i0OE9FbijCTMyJIhHZ7vdtohLpQDf5a/5RX5YRlkgvaMb49OfmY68mYn+mjNKldTjmTpIBL",
+	"VbdWkOqyMNKfj3OsFucHDWEpNaZuTrfjVKIoqYyaZoO+DbpsAuyTQ9NRFQCfok+vFOJfRFYLQgYrBboW",
+	"j+u2O5FaQl0oWi1vtV1GN5GixZEin/dqUZDGbkI7k3Mld1b5OFbFRZHvFJj1Imm83EqyMrmZleQeugkA",
+	"l1RxeGhWUulQVBYimBJo+R0M0AxTpdVrTc6pnmIRxZSYd4Hk9a8kCgYIhxeMz2ISnZMILmH49QyziLO0",
+	"XGhrx2jrhcQ980UT6zPvg3/jqJR5l95XYViv0gyHspaWtvatw5tcSz8aJXG8UsaXGVjThLIVAHhzNokN",
+	"wJSiL0uhVPklEfqB0xBPV2lSre99iadVlNPmAKM35FvPdqEypGK3mcJUmzndzQbWtwcsE9iDag7oSOTO",
+	"uwNuDtXmUK3R0cketvUCXG7jaro3rUtd16SaG+tYc2+UVSKSBfRRv6XLNTaLgN1IYXOo2RWvth6jwfVs",
+	"6NvOciAfltKWkeQiCWRmLFFE5TTGcxLZAGUE0oLNkaIqJl10nAjBE1CmkJzi0KYXCTLhlyQaMifBlLaS",
+	"wQ4WExxTaXBn3r95uW/81zxG4RgLHCoipBN8XBIjjGwKsxqTIYuoIADrCHtFrrQcgi8acL9yIe4r0UXv",
+	"ORfeUvFN+PGWw4+G2q7bkMWxxBvvwnJPjHy1fLv75NI1bOPYehvqyuyKoQ1gmBLhGZ4vqSNernHlc3mr",
+	"3BsSJPhoZLgFBBAkCZUpHRWaHLLAb1M+nssOLjByDye/ufzWfNZqbWael72XWrBUgVXtDSb/jscE2eYu",
+	"bdTf1aet/6KX5aIUKHV7oZu1/yIfP+jv+pxtryeYxt7G6KSjLzl8eXPSd7e3tuCXjqZnCAfxRKHfE64o",
+	"O2+jkE+MwcIFoswmpgxZQY5YC2VrdwfxUBEFSbyfTt50XiDOQoKUoJMJiZ500bHiwmDDmgoY+7khkxUR",
+	"p2XWZIr17YVOM11kGtAgPOHsPAW5LoskzFh3kkhFxP+xP3a5OM87hwmsU8kxXHHKLXUM5+Jb1QOL47gT",
+	"6mtwetqo1xsYuNitnUGvhx5PaMTo+RiikAogidN6/gjPn5Rg/rcG5cjEbmG4uwXJ+vjxl17/K1RI/Wfr",
+	"S6+z/fXJ4Euvs+t+0iN44hUob8ZUHBRrjdZu0Qoo2Zih3Pv0DN+8PTxCRztddIA0y+ISx67xR0B9kUZT",
+	"QloqPl109PUkXvKI6M17qclwmofKatLxPD87ry+63HKLSjQyDV2yzfuFEa08U4Yk1WfiHWeRYdkbVele",
+	"k01XCGE3CrRqurOQ+EThVe5+p+/7BhuvZYQTHjU2VE602AfWlx/+ciShaEinmKnFzRCc1dGwfZGe8cfc",
+	"N4oi39c4QPJEhOTEGwsqht/MnXlfdZ6NFZzTB4tT6yURl3TRR8vdCxvN38OXch46D4BHzOs2A5gniZC+",
+	"pdEYjlKgo6VfXyVnI3dGFoWlc5EyF02wM0jr+aEhAAkvSNShzDi4RjSOzQUHJKCNcC7HfFYKOWQvWxwt",
+	"K1BVLjaWTzCpnsji6fCphiXR+XPCori5a8w5WfJC041YdtGJy4GA+5zYZORKBSim7MKXp+PtngRRNG03",
+	"anXLGntpQB1D1RBrRtm5Ea/aDkGP2JO5TdmFNIh71lOUMhw90UaD0u+6ZT5jN7pAjPY3D3dRXOEaDDW4",
+	"ZAvnITLqtsfVdkHBOB2h4DTkCVOAIVzsOdDfWjOW781HUrXrAU1brbZ6BnPNr4gkWIRjSUp8N/u54RG1",
+	"oW2glhVOXtovrNHBg9XWlkbuTX7X9Kc6ELxPR78WNT8HczchE9nN2SJPR2Mq8oGap1WYpIX64HB4/GMN",
+	"dqBZuYYH1sg9vT2rPHgMd77jEanduVb6vhU27MjiszTOby1IYg7+n2VGxzvr0OLWjYQhy0gSg8hi6gaj",
+	"NiJXWjqjYMIjOqJEvL5ShEnKma2zoZNpTEOqjpKYyKBtS+2qjtKSJWMs6jr0olrwIv1boO8I0l532fT2",
+	"tQiA+bmsLnD5YspkBfX3Z2EafhL0z47A0Dnvnd6l5eBGG2PkRpGA1zQsgbpzuEAZWFB5pzdG50PY52YW",
+	"ZiMrEHqmBYSZVgJGg2tiDu7sXM8eNBFBoEIHZ6NtEhwqYOBEoITFREqEwUBBtAg4uIbpaMUEieptyN53",
+	"YUQeVDvgw8EOEsEGWlcY5C539OVgvYXyGpm+RfJbmQewc1AvaUo1+Kiww65kIKtNNWWpIWeSSgUQcK4N",
+	"53oTuHtL9dBoAAOEIaRUYsE4nuG5zDdSr5qyWe6bNWpv1kxdxQz9mfOLnFK1ouJkIr+xSRzU53aKBZ4Q",
+	"ZTL+OSMfRq3Bl0Z6pRvEt/ZKniHzNZk+9dXO5yWe4jMaUzU/yum3jdR7t5ypx6ZcLqaIqOsRDN6LZDrl",
+	"AjopZLfKRlR9mPtGsXV3lZxXbY7abAQf0rcu+75R3mFLatYDbshIpNlAjnOvLwxl28Oc6s1QYcMCdRy7",
+	"3coawX7MMa5Wu5WGWtutY838mjB3W9en/6oM6x/mmkvTMDSzDy3BObPZGwaJRGvoRSZi32tdXB37Z3Fo",
+	"+XsWMxBrNecpuzD04ibXsZLC0WsaDwLAbxziiDySKHRv8jbrdJWcNUT/JhFgsBVuK2q8x4RU6jVLHdTv",
+	"V9n1W+wTbUZXRa8RNIGBxQ+K3hX9U9m1Ar8tcQj4DpDzLDbyYVfZ8dKSSEnCRFA1b/b+Y/dUpWe8XrV2",
+	"iWpyX8lNfDllH+fG1oC6AeKcF2DNnb4D8HpS4TjjT2VPgJD12S1TqG0A0EPjp+CCnmt7Xpt7iWnWDFcx",
+	"OhN8JolYEV1wkdkJ1eeCgJqOYz0zSVhUgoxi6ODjIbogaWfYMcEREeifnYOPh51fyPyheRJ+XBl5xmjs",
+	"HkPnIFFjsLYAiN7uC6Cj66VS8xQS3SB/hVrlbtALf2lUqOKxLoMYcMhbyY96BZpXWJE1Qvy1LN043pDn",
+	"C3n/W5Xvr1AqnU88H1NhRayfguFDrvD+8dHOkzzr3On2uv0i5zQ/eRinM50XK4MTElEMOmWRheawxQAm",
+	"mnIGTt8f/9dAbsN/yoBf3jurAmNRKIPqtxXk6FKttPhEbUMHJ5GAr7GQBAPNhcw9Z2DUe5ieWwb3UHHK",
+	"6a8L5NZ6ZruPzguf9t3gH0UdCdh+Nejo9fFJRbdZT5SuEA3mIzXDYiX3/rG7d4G16zbVpFsW1AybgVmk",
+	"UVdQsJ7palENbC+CdC4Vqi0e8/Qo2u2o5W0lHtoYdcs8B3ws5JHmaCb9mQt0xtXYJ8Qjrw1wYnucy6Yy",
+	"oHLCPZaZHlNNUM4GR3PJ2UQvHI/5+fx7UIYribF+SZ1brOZ7HBGnOcG/5Vwq45yqbC2p39hSct4D649W",
+	"A1dtKg1qnMrmoikjSHFvyhN9yZlM4vSQPqRAgn/OZnfr9zG3/dksa52w5SLuNQK0ZUwTM762Ibd6xsYU",
+	"DtVHPZh1uJp+GMFUqnRet0K2C6CwicMFVyf0BmjbJNqic9NeqnpMcJzUnCeX7yBccnJxN37c6aOdHbS7",
+	"u4t6ffT8eYnudnceJBvzbrJZhLpdfptMMHN1Q81ShqBVhS0q8qQs4AmNa849pBK5x7JFfwfZ09/FET+n",
+	"l6TGFAAYAJidMU40RZsHi6p6zrr9PtjaQhWxXj9IS+3KNj1Dvg3ffZiTT2QNI0mylqhprFHkGRcfjWhI",
+	"cYlnpb8uV0fsST18VdMDJjK9/VwuRmaV1KkKz3ZWgtru1rWgMKPxRbFMj8XUvddGkkyxgE7QZ3Oo7MBy",
+	"4dC2eivigOvBPW4X/37yQ/1w061ZIzXS5DwUd3c1eQb7I2UCRSZG6KMDJMdcGA6BKEPvXr87Rmck5BOS",
+	"j8Vmn8t1wdPPtDXnDbV2QJgW4FGNHuGaz1xPdbgO5ScyAQKXJOQswmJePALuchOxnX3okURwX3H2BvGs",
+	"/+I70I3Xk9eHFU9LIy/aUg/xailCxOWlIVo6z6kzzHjrINXr9bvjhy/g/EZfcjNJlzeSZlkuJsyNqb7D",
+	"bjkCvB5uo3k454A8mwPITyZsVrVjgTbACHKsI3t/nncIAlXdJlZo7KAC87DXFy/RQvvmUMqErLEe+rHG",
+	"M4an0iSANKamRBIqgwScjttxgHaLskscm07MXHVGPAEHVsjZKKbgpjhLJGVEyo4wIeWYn1PruTqjUQTt",
+	"a9VYcKVMAYMSmEkbmFZ0QngClQeQdGrISHHeiTkcB/3NdMNb7VbaetDMPSRS6jUvBgRzE/JkHypM43UD",
+	"ExHF54xLRUNZ0/aXA0HGl6SSlZjrSYVjTTlzqGEoIbBBaIkaXPZuM7XEcawahYlcTbWJWRs9sBtty961",
+	"UVrIgfHYDH956upG1nCvraPfpxy/zq1hiBI9zjQY91vwpI1GghCEYz0UrOglkfkbc78HTzJwCZmIS3qp",
+	"VSfb1iz3yISIcyjXUTx4YnKeV0+I0WcxzaxenggiySVxcVqfR95czZ9r1xx0hFVZ73eXligD7pPWR5Md",
+	"noXc7HV+kxqwtXc4HFNGOvpoAByy+RrYFbUczysa6zUEpxOWqQNkV5UQ8j/nNrukQfof9CuUHwEqfqVi",
+	"QXOnezDLBmxW5Fba00US+ldbkdTIMIkpuzBAGlMvurBLU1o9iUmSeGTBZsqJHnChahvcUE2KzZf6q6kw",
+	"+mm3dxsKU7oei7Wld7aItmF0Ooe6vkgzirFUnwz2VYP4s335oSdAeshCAQaB6/NKAIUxaw+qUjzWJZb3",
+	"ItGxYtfTbJztwkzr1vpDPt+wmR6W5iL6bJgRNMatFVaYcUZDHGsy1UtElUTZQ66sBmwl298zl9zlYT/p",
+	"WAa5FL7OGecXN2KBL+ji4j5s3bApvoVNdo9jLJCk56WcterIdh++gWwRxXKbu5SqPiQq5JM1lHyQ0q6m",
+	"q/y6hYkl1FkVfkcQkQPEGYHorjmol5RnjLiZDlMK2t54FUJlHQsyoXK1YXzerFTdHlbTsm+sTE+VDg7U",
+	"txYU7uKWppf8K1gq3FyrrsS+v6yETyir18ivt7fZ+hZ3Nfd7w/3MlmnBnuYLexp6YdNnPbioq3QvrkAQ",
+	"LEINSD9n/B4VDAGXbqcXyTjjQPNkhESyY10tpRyW7IGFq4ptT0c7uvq1THv4ruPNtmlz9i0LOdoqmGhZ",
+	"q3HKUCLJSkio0An9VeOeJc0gUWjB8e+D9I5AE7AzMGHhtkUTc49Kw7sjRGJJZmMimkEU5IIPRY7dXxWb",
+	"4KMtxTcQ2RiBRdQQAAV2ugpM4BlDUxiZev3Ehf1WHmYWjl42yOuyP3N8SrzPVW1U8RNITEJem7GgySVL",
+	"WWiQe5VLsWiUfFuWpYAdorejncugW8Q4rokT4hjH94ERYke7wQfZ4IPcMT5IgfLWxgaxb7ldXBD7kXvB",
+	"BHGc9+7xQPJycV0HnM9ZXd0rKKlprKSuRuyOv2bRM6icjjpn83LYLLuwjNzNgO1dteuXelWbJo9B305I",
+	"ijUAroojW/jTuONbscBarA1vv6zZG0w4X9C5HgK9U77zqAXX1cALqMSNGhLcJsDg96gZ5ve3qB4WS3mb",
+	"OTuqClq7vgdvmc6uq6zlCe070dhyQ96obRu17a7Vtgr5ra+75V51ywpc7kv3o8XlGeTdq3KFOG1DlA77",
+	"JIRTmSl+ro/hLaxpMTkcubT476VpRd3+5xa15ugaZ1kWa/SlIC8izv7SnN+vNtH3649PCym//+63n+18",
+	"WyX062axlHh85Yo5AjmbI2r6zeembor15gibgKINGppazdWXYadRddxWr0ACB71bI4ESttPiCjhv5/Ta",
+	"Ajj0AY7a0U6h44eFQ7zR8rjvu1Rs3xR2WnMJfipgSS6A8CqvaOOKsxVy3+TDqNus0uqSktx6Yo1cXe4a",
+	"JHqDxbnlY7cEUW3pinzMhzIbJrgc5FssaOEGXTUsHseBOOcMJwpZgCOt+ZwnNPJIz3qbsCo6MzgD1ckj",
+	"qxTwC3KXbg6aNgUD82chLIV58aIGNiRE4d5RiH42JMgGsdEq+p03Nrl0yisoYnUTtmhprl+bFaENp7y+",
+	"ztJ2PZaXyvF6Z+nDE+GNlaF8Q6iGXCK0sVqTB1fwd7m33qOvC/ubAJ+siwy6KkzkbfrYrudvSLe6wFVz",
+	"MHVVlcX0FavNhy60HbvFJhVrONyyobeX8DK3ANf0vKUk/3143dxwNx63jcftjj1uRdJb29vmXnO7njb3",
+	"lXvxsqW8+e49bLmXNNuhz+M5wgwBIzNZYmGcRD7dzY9LeajsabKVQcR1D3AkC1eL5Gp+Wkaqk0UlgsdF",
+	"ONpGJFlGqm2MPWosIswscESpms10UYAUuu53AaDQxOzLEtX1/Cx+1wPPVl/EblMieCQrNaBGXmQwZWk5",
+	"MsA+ttpFdT1bmvS5lbLmLQsuklwt2VtY9kb0rvVwqB0zfSeNxh/zxbmlt9cK75pacQWbGX7xacM5U6lZ",
+	"9vGyfm+Z9X+3nd9uCNHeGWxUoRAzdEY88PUjQYgpYy6lqdgLzUPsMjNcvB3WFpH8dXX9mH8v+ZB6qBsd",
+	"f6Pj37WOn5Ld+vq9bTp5i7p9zO8nBxIkzD3o9Dls14a+vqng5wJPrufiz9DfKjAxD1PNu1yEA20vFmd2",
+	"2ev2u73vD5LI6o65hhAVCnpLcKzGtZ1iQyKlaWBju86XYLOW4APzi6C4kuWy1VwIrA5Job6M6i2PfYDT",
+	"oMBqKULEJYlQwhSNDeY8jyNErqZU+DpJ2Dbfp7iJ8mSczqfLFVuj1LomXKe2Zdeyp1xLr3f2dtMa7FRP",
+	"sMEg7ZSbzWzVKdl6NLsEngpnU5xpIdhKuiQacbGPWBLH0MMQs3lR0q4paPu1TfhzgldwPqkdtb6YG5hT",
+	"0O5mZKDvNt1k/Zra6eiL9zSd0nEGJT87NQX6ySaR7U5hNTwHKHcgCoTezp/nOubxEm5prMwAf1Ec+EkX",
+	"BeUxBSgiI5zESrraAv3xRx6Wg9n8VE/Ux0Cleb8+E0gmVIFpDig8+okV+3bcOXcqcoPln8wdwuU3GxjC",
+	"GvSomLNztymIqn10Nnf7gIL+Vi8o6fALuxw6nAfz13ZVcW+3rjr27fCyGzi1y+ZfRo/LnaHcpxeTuldc",
+	"MjKDVTPYExA9B9fVRkRuROSfS0SCQ7bqCiFKIoxCHMdEoNnYNDCSeiewRIE+GqfwaABbYjg6LVs/vzz/",
+	"29+3f/t5693OP5+d7P7r759fH5389mlre2e3nCRaMBs0Hyrlym51ni9wUH8vMt55vx+CrPchLx9mfWWx",
+	"LfnbR1hKes4MPKZKu7W0ESOXkFCeSBJ10YFCEy4V2vqf3W3UQX2LNzRkBhDmb8cf3qMpFhIesX4licgV",
+	"DlU8N1h3N7Er1VOxPkgyy4ElOKwEq7w4xlSATlgXPXkAKdaHANufg1EuHiU8vnxgtvafvd/0NQCbn+8+",
+	"6/a3tne6u8+ev+juPd/s3B3uXHMIaicOPXogxKggHxgCgEdvXqLt7e09oxVihvhoJIlqozOiZoQw1N/r",
+	"9Tq9fqfXP+n1BvD/3xBm0ZDt7e296PS3Otv9k63twe7eYHevuwf/+62LPgoSUgssiSY0FNzq9ftoRBkR",
+	"KKLnWgfFgiAlEhZqzl7imq2t3tbzTm8bvr1nv93KsdIIK9KxkmKx8K2cBQBbvvTFDxyY8iWOXQtrkEZI",
+	"7/F2+BNS9l/IyanAGzFtqresoez46qJTyelG4KOPd0fvqxN/58PYGSyRlgbAMOqiQyVROCbhhdlZ9PgV",
+	"nkyeDFlEFAm1YASpKSk7jwmaCW3HmRsBlMVcnOEpJKRG/4tDLYwMjZSpwoLHb5d40PPCpr9YDRix3XpH",
+	"xDn5KMglJbM6BylcNKmyKaRPycbPYr9yaVNtidQYKzTjSRxpE0AQt8ZQsQTbuHJoLt+NuNRn1YRDyiE6",
+	"h+jqc+jmx2hjUmrGnXJgx80viYjxNBvrPtwIK6NPuyAjrUG5Dv+m9Z9EZDI18Lu3M61zaJjso2qTih7y",
+	"KdV2luATk53scLK9nRlN+6J22rMIMlxOIfdjtZ5GOazi6linGSrYojVI4TZK53yaAiDZSbeL9JffY+/p",
+	"1zt1RCS4NWoa/yaxuibBZ1RdoP27IPENLaRb49v/9+RKHVxiaq29+u5I4IgE2VcoE+C2bKCaQ17JnGvi",
+	"E5I2n6k4mvfa1E3zKKgEkxedkREXBAUmakq06Q5SuGzDXmtA9yLEazx+SwR6cSuWffu4ePfCIRRvtbu0",
+	"lKp+pb7WqG+KVOXxlaeHr/jgz5ZltDUZMEuI+5Coqk17h6aLkR4dAvTXGMvVOUzxRFR5jA9tPiW8Jr4p",
+	"OiGnf2g2seSZEzohv+n7Kl4XGFXx+/n31u3My0RIX03NRyxTH1gI9wTgWHIpQpA0ZB1O3BQRptlS3aW1",
+	"u5Xj6OsRdVrXwEqP+4SGF0S9xHG8RuaDrUCajbnRS3A0L0+uBrGrEaeoPT6+zfhwScQZ5xcv8dQf4phg",
+	"NnfKl3nVI1dEXNAhMYpITM+IwIrEc9DKrC9ZM8gJng9ZqqlJjrB1Z4E6Bt+Yxolpe6fwBUEAOKXv4iwk",
+	"XfQqF9wKeoYmMGJkNmS2BKuolS8MtPR7y/Kj9KoI2jhh/SiJCQyR2+fbaX6bVj98Qsn8Xq+ycNZGUnHh",
+	"cNpVUXffTwkojCmj4SOpOdNoVMr9nlEmrVpstk4SKIJTY7un8qGlg//ZnV9Ck0rNtpepqIssYbk2GbZ6",
+	"EUWcaAVEoTNB8AUa40uCGEdkNCJhUdpUamaTmJj34fRtEzzPPplvRZgoSSPSmXGh7+uMeWJ6+APldOyp",
+	"zjzt6S9FdbR0cZliWo9i3W4ljP6eEHtZs/JKIhusbtudLh/jy0Eh16AdP5K1qHw5nXsJQ/45hSv+1l4v",
+	"lGn0/SX3v4ab9N0Cy/QLldxqVnCuz7BE5v40Qxi4w4yWsJgLnq8XxvPVNX6PVRxg21vLHWCg4Z+6FMCF",
+	"pgd0kHWYbqsqzzlY5gVhGQ9mcxsRHI6RITmEJ5ydpw6IlRW6OiznLV/qNF5rISZiqZ797ug9mHjjFTQ+",
+	"QCiGZi2mGUcTmvVF5kxfydwu5yfaXmTUFveucIgKo1twyNdMuXHnBHqEnVPprcdakxU0O9Xrn44/OdVz",
+	"djrlUtKzmJxmreZqGkxxFHFtu2PknslcLSbf1OjkbrNJNEj/jTCbz/DchBpiKlXRUyPR48CA9QdPwCMh",
+	"iKZBq/pBSY7R33Z6e0MWuO930hcE6HFgPJXBk2IakX2tVXALnQRMnVciK10O4Tdfr8o0fci9oSE/KB3t",
+	"mvO84Ci+1vJmDdvJSHLQdrXI0voKrreXVtGqL8hUOSAanERUISUwjbvoFQedylab5iWmNwP9JCdRsbTJ",
+	"M7aZ4Eajvqeg5HLF7/XVlAuPlvT6koi5grIRa3fhM+PMqaW2xc5neGHeZrsLlzMQtI8PcvA7aA5lQ2Uo",
+	"s++la8kh24jHkeZZcMD3rYdipn+BL64+cD0OT9FYjRuLXJnGoc005DHVOzWvW/piU7Oi8z8/zXV24/Xl",
+	"ylsy5rEvjfQAYEYgF3J1yQpFCCt91XRBrH72yGy0Df0RYQNmEaLM1ec1qQ/MQbEvH1PTGAOUvfo6TetZ",
+	"JEKAMMht68qjPjavXWnQCjx/njH8PSEJQfbyyp82jsTVPj3DVMVeD/Zne8W5nlf+vHuw7mj2luDm5A9q",
+	"Oxf1seRWiQC6I5puZbagufm5Q+L41wL27ffof2AkrazNq6srefVzglymWGL6bcCwwc1suuWZaBR04jeA",
+	"YNc7Jt4CWkau1GmYesmXRQusP73OPZ9/24JFhUjsOo7tVIuu92C7W9Z0YucfXzCDjwDf0WwGL0E+SNcU",
+	"1Whyj4/evETPt/eePRk430geRS4mI4USZmVoGwUsieMAhTHB1pdKWf7D/Y3Z+JDMxoYmTx21HeNLf3VD",
+	"Zi9IfYtVq2yDMCU99qfcOBk3Tsb/Widj1YcjfbFhK5vTQJjUIjiVw+kvcHCQphNoig+91tIWfSbuOGQj",
+	"emkEO432TTKYBx4DfSykmikDVRkTgULMGFcIh1CsjAUZwt9ajXGJoytt2kvMIhrZo5tr8lfdsu/GEevf",
+	"Tq/QJmJCZX1d/DS9bmNVuQbOyM5MosfBVSe7M3iyj4K89jlwMa3ARN3NeuTjawhDPCwf84qoIKHWWAfa",
+	"XG61cz/MBIXFcJil7o707/SGmMtEEJn+gE1KB42pSt/rTnnlb/dQ+gOo1vkfjA5e+AWca0Xl27248Fs6",
+	"It86tdqtSypp7rbftYnjXmT+cJec7u6upn+n448xy2YHf6Rf10q+u3RB5rLw73QZjXqWfoCcjTm/qP7t",
+	"7h8REqVXzR/mUhkBurocFYGR434ediRsTuIU7nLOQXScCMETFoELaYpDYlRGQSb8EvwthlUpcqVMApmY",
+	"4JhKEg216f3+zct90zmcxygcY4FDRYR0mQRc2rit9WqAFxpo07aR169tG4ZkfNDVPPYDxjYFE3ca7f/o",
+	"pGFFUcwJpwHa0Vypv2sTzduWetoo4vBXjOVY/zmeT8eEyTaaYkEYOO40fQxZTDBQXfBjYOgFM0SuFGHS",
+	"Ekcy1V+Q5JKwtOIBmsMG5Ep1gzYKrgItM4O/BF10DO7PIcMSSXBburw2WSFwTbETPZrIQLiZCZXp7sed",
+	"PtrZQbu7u6jXR1vbCxW4nYXpWuiH4fDHvz7+gh4/6T7tfP0BMuqf/Hun3d/9lv74uP1X9MPjfXKlfvrP",
+	"F/L665erf379ok6+Dofdv/7ny9U///L1CTJP/rvffv4N/fDkr/7di7FHQL0nM5M2mKbgVHPqXZKqUxcu",
+	"CJneT4XzGsmjK2u99e6Ua2Za64XXCtEK/pK1anNvSKVaniPbTj0xjaLXMWYH02ncFPnqLZ+BM0M/qsVT",
+	"jNnCoMUp9TmmP7B4bqMCxW3EcWyd6RMXP9OfKEQtcbx6T2MLYF7c32bpP+0aBNgPDHIIsa0u4wIGT5nJ",
+	"MxSYSdN1vRhx1bZYkNcG9Q9aX4njUy5OGYfwUFGfsLcsirjCLX53QozZWjkKcMaMUW0ZjdMu4NeQDPIl",
+	"YwFcDdI6MViQwJgCEcSg4TqYA/D3tXPo1+A62XDqErZnYx4Dlm3bkV+a+wjFAX+Ui9BznoWyI6GsBxXV",
+	"IJ8PYcwF/YOz0wjP5YKMWX3Zytbcdhjpi0U4LkGF7JSQQnYW5a/u9RbWZBdhQnacte9f0l9xeUXDOJFg",
+	"G9/D4t5kvUIdRz30Vo0Dp8ghphrFfhnnbBi35YkKuc+WCPiUsGAAeQeabVMSoTlRXRSAzRAMyvoFIIMq",
+	"A5c25VLbs3RCukNmk0j0I8aqtXV9jM8A3kMAyAoKrOe65s326pBJClRrWTw48yY4Il0U0Imz8mHchjr0",
+	"9ZEg+jrj6lSSGAwQM7MhM46tqqrE9dBgpsUsF70qmoj0lTTXJUptQv2vbBitdiv/zSJ7tm+qENxU8LPY",
+	"Rw+fqRqjdDHbKaKSCyPbB5EgKhG5clRBZA5MPhvAU/uAfFpJm11kiBWBOrKXfMGdP+rqFAxJ+GqJXfGS",
+	"2y5qd+u/uFJpIdpMerjuEXam3Ewpx1FyW53HM3FcxssA6+j9IKVoh/ZtQmB7O7vPn3h4YBzzGYlODVCi",
+	"z1trDhBllzimUQd0LdBqHMcxLzB1L+4tNwBUnOO4xwbEcakv3M3FBKRXnxLcfnczMxkDq09KMw2s6KVv",
+	"JoejFFDIuKBMGdzAJvpgQaSyxm2WIAKFcsbWhcC4je+MCRsyy/qmnEkjBaaCR0lIonau0kc/b9kn+Old",
+	"AScU0RVuGzI+QiGPY4LPE1L2+JcKPVd3tjuw3GzpnnlWbmE2l6EB8MV2XFlzVYjWlabfYhm9iyPUjtmT",
+	"c2rGXROMvOHwhVus5ezdImHoZxIhtH2aIb42PvruFYXD3fSoLVxXk9CSJwYDHwHxJxfwdVfbkH/M5g1T",
+	"lF5VVrjvI4KIKBvGLVklyQSzjiA4AkBHcqWVOZx6jCHZKzQrFZoxz7KEaYfMXmolYs1NmzKtlUbMCnok",
+	"tY3wHGpZUc3xaf8Ei5gSb54TrLTivKPvmQcDYDuGh6X8F50RLfey6Hp9eLl3s+gtbuCnaRsE3/BdHZWt",
+	"t+rMKIv4zB5C9wrDJyrhxgmeGxw4xmc109pqDEpTnYcQXNQSOog9oJrOCNMY1HpD6peUx80at/3DPVHl",
+	"bot8P9r+Jj78ZTPCompt3RlaMUp/GiCtZQHUfnpgIfXfgVEaTDVHSSWS5gIBSJ8WR5QhCxGXl+0UQjrF",
+	"x0pu8LougxT02tAbaVLjrOckFBOUjItStl26+YmgnawTjKfpZIUEYs3qrkPI5gVrkvGzGyFjk4R4Spkp",
+	"hvcKQ1uNaG61Q5eJuKSXNMu96N4aaN60EPlekoDh7gRTwJ+1bmcVY9ZhXHWsDyE9oCXPRmrPX1s8NfDQ",
+	"W8r1Gls5XMR8xYz1QBmIp0cSxfy8iwClWKYShqAxwRERKPhnx/aS7Ry+KiHA9/p/2/vt5e4/ev/02Ns+",
+	"L5QXYF7LvbcnJx+tVt9GgkzBm1/42E5vb5HzbndvL0ccOz1/fw6qYm+80KAXymQywSItyxdJTNoIG/j7",
+	"VEs2JfJp4yif9M6p/h7shBVbVZX2zniYYEwDFGQeC8ONMZJxct5FxwAtvY/OBGbh2DXNXdllsgqDg71t",
+	"6DwpGdu2PYnZjVxvIKtn5Xh2gbwXGN7HcVLT5luvi/U6WkMctg69tyigpnc2F+icXmpziZlCftvrbR8A",
+	"lTkj0vBYgnAUFdsmTXCsl41EHTtUiKTgRFtfCtT+yKzsGY0i8JaFgkvZ4YKeU/1nzEMcdziL53q6mh/H",
+	"dELNY5rpjHjCciksnfxvdgfzP+X7x9f9rpegcBGEef4HLRI6fDQq/Ggzbwq/afle+CFllu4Hl7rSgY5K",
+	"hUtWxy9+GMz/4shp54IUn7TpKcXFIDHVbLk4Zps+1BkRUhzohKgxNz9Z34JdcFPCh43vExK3OgobANws",
+	"Uyv9qWr/5fYqzdsvWrYt04EvfYfdRsrS5riV3cpdg81adG9xSuneOuT5/K4l0v7iVz4A+5d3JpjNO66G",
+	"IP2hsLG2+MBdk0oQDJHZOpgDR2GrIB7YSWR/Mt6BX1xrMvdZk2CVp0Irsqt0qInZbrkeBgR4SjYnxCbB",
+	"EOtQ1oEELZeo1YHURnj6jEdzmB0UZGDZKddoYNnhU8LKv1d9eHYmYIvlbyh7xMBtCDibNGc2wLrNY46j",
+	"jn5LjE1eW8JkMjVVJZ0JiSjuWPZbsTucg1dPdoqBkdGITKZcERbO4Qga1GTPBco6pjYWQDUZjjtg9Bhe",
+	"mEIupU7UTsIuGJ+xYjShQgfVlBHDw13fsWZl5zn+n9rnBx8PPbCemSHfoBPoQV78g3TRitSMl/B8LPTO",
+	"cquh3brq4CSipnd+C8exK2Dxx0ehnF7y+JLYKtlsaC/HnEti4/XGekgxTuxqg5LBGbFykLJUee2uZOCs",
+	"qNzds0p3+2ob9J3CcUIKSscjiQJ9f3CjqphvXCuqWnkSt0S1QL3S581VhjU4c6ZOtKB3rVo0dmhsEC4i",
+	"c47AgZBq5SbzE3BoSYMqsRzzWGZXeQu+fCsEZYqLK+ZyNYyl8N8KNSgvrf7iXJULssLsd6o1dpEBWHDp",
+	"g9eppbzJojojkjXVVqdT6uxobywUb6THaHsxKFkv7RdYi0y2Qnlf2hLYjdlHDEeQKEpkzQYZgzsFqfNg",
+	"78MqndY2tfuHuZDixmGFz7AkyDynz0lSqv650faWyzrEwaxKLA5+W7NPXLu8IN41537+L3hMunpMWpmn",
+	"nFGpgkFKQG0HzyXbCBQ64563KmLX+TyNB4sKxGdsyJwtkWaDpWWtlGmZi4IJZvicCOcgMngH0JIiHQR0",
+	"hIl420CegDbchkC4bAOLlG0oGafsvA3OJNlGpiJBdlEAqf1uWEV4jWCKhWL620PmrFguzjGjEtj8I+la",
+	"RLaRNTC1ypDBdDokZ6okuiAm9iBDPiWyO2QBjiaUFeZVzCnJTzFV6WHfYUVcWQL8Zkeqf9NvLaOsFF5U",
+	"EbtH/h5bsITGOVPIqkzbIPEZQ24DbyhXeOVMXnlqjbXaxszKNuEBlEYJXgdHoN1VvNz+Jp+fIKOzjeg5",
+	"41DOH2puAQ6jMKzwUVha1N/UMNxpDcMNJUvbOrOM1JrlROutf2mzv278cGEATtQfX5gD8Gka8kkZdEKz",
+	"VmyPBqRMYIkiAnPU89lPcwCyjIh+uxGUyqKUAE+8fcMoNoziv4RRtGtObi0DWQ8P0JAzRzjyQIJe70gU",
+	"08H1mQiWn5JCoretg9gcmz8FflktjJ7emuXYN6CmNwK+gSeqFnkDbBvQdx8asI0e1LUxYeDMNgKEWQUB",
+	"5gZlaG0v3g03+G65QYWUj21dQXU/XxkI90fIGum22EiaLS00UQId1cHhRXjudONCoY8DLlinzU7kxlLN",
+	"hoWIi0xRUfUosszYpkhaTbVhq/Mvz7e0q/wyfeBbuzUSxpRfUYte2824Rj+OdqtBx4/6WoKqFxHmDG9f",
+	"1s+jumT1qECWPNCMiwtDnoIgPMPztk07JfmiM0QNMWrzCfoV25YfUCM4ZEZK6edGUGIdx5obp/ScQw8J",
+	"CmAdFku35FixRO8na3f1Fij5pXl1RXT68nvN6tXh2kJWB4ncIjcV4IaNpGxmWbqxt/xG5nBPaoiFT/1h",
+	"MH3BxqKM2+0RuPcGBmDD7qQpWbUopQMcx4HN2YRwoHR4PIoPmcgjXBonKLwWRTSC+JmxJorewTKoy1J4",
+	"lpWhVpYCpZRwTnJzXAe55LgGMfMACR9mJsLStv7OQMog690m2VGBbCY9xEcbd2A7dO+74VqIG/J73H27",
+	"+PXauC+/X3g1BK277u7u7NrNhzR/k6H35uj139vo8P3J66N/HPzaRi8/fHp/og/Zp/cnh7+20c//enXw",
+	"L/2fdx/en7zV/x6yz78cn5SxPfR7fvr8+vUvv/5rH97x07N9ePank0+L+zLt1fRh+ml/0P6xrsZxvVbs",
+	"64jXG/JmwL7kh1BqTF5bvehpSF7urtjAfWrYws9w0r1cGK7nuhZB50VAXcehwVTzh4cXdEm7nVqXDBJ4",
+	"FYTfctzOgdBGtdhk5smXmIWkaa+vzyCQDPtUHIXwjuWtoLTGdVqE5VjtzDOuvCJV/75Sf6i3WCILTjXD",
+	"8+XA9Yv6qG1Mv2u3hkqbFyypvAtJbIpojswTDUDwLXWv6Qf1ahCKgwbRRUGZZQXOsylde389nkc++5LN",
+	"T4U/bgrNWwGs3qWHmpCwc8oW+NNyz8jdS3zOTvM1kIsblES2JYnL8yr6h0eYxgWAmpFJR5cXtNR1y15Y",
+	"BEszsqCuPNfzbtHU0t5462gnWbX9RpW5MVWmagseHrw/yPBainlpMxzHnTDm4YW5Q6p82UiB0PJyoygx",
+	"Xif63D79LREUcI9yi/JsZ5Fn0KzJ11y7zR+fdmoYof5hPbjw1VQrILB67vjKC5hzUlSL9PIapFloQUwc",
+	"Cn8ZLmFRNb4Pa8QV4WdpL23kmqymMt22RaaXxHU5HzKjdnAWz2+xML4WMaPQmpL5eiXfFW7GehXn9Qg9",
+	"EWeuYB72e5ZazKbdk4N9ibrIg8GjbzbQO0MW6D0N2sajBVkDnhry9DtjHCHGcxV6Z4nSP7hBDJl/FAW3",
+	"RmQsDpsx7HB0Sjnt/m7h10XIuTcYnOsjyhSYhaOMyjmoZyBH6XZcz4DItjUzIlzsSdsX4DhaJeS0pnq1",
+	"Ur7G3StUa9tLD0cTW1PtWghaxMjsPvGK2i05piNVg4/3Ps2UBoC8GCtiOvgb/AMB6FTkHCTlohEXc6e3",
+	"82PsbPdrcoLtYT7lIz26VZxAH0avrKu7esS1yPQY3aBTYWUVrjwALOCvAa++D1zF+wLY0uu0PGFhURP+",
+	"htG3BUkOuRziSqZDFruxDcXX151utvbgjoOC/pqCBtHAAjiT74SkXeRLOE4PHzj9FdEciMf8fL5Jh7hT",
+	"n5gt8VnYaseUFRmNOqUxqJlYhn68qi1jIBVmOL7oUHaHhgyO4ybtdqBVmXkoM8Ig4gm/AbLoeshHNWPN",
+	"9mm96Nsa5WUNBeZNuNL3a3zpbZcPBv4AbeyWE6iwHCODpDonUhER4Tkil8SV5m6c7ffEWEqVy7Cb8CPH",
+	"U9oJeUTOCeuQKyVwR+FzwznK92sBagoAq4TzkjNJwgQ6fGoRivq5WFoG2B2ZoMtqym61UNCPMNTQNTvl",
+	"tma/Cj9lr9i+VOUSx7adWcHfk/IjaznZh645yxVsj7Xw/QCxYESEINGpDzMqK1o1KoQg0xiHJCr0Sb0b",
+	"WXALLQtsvail4VJcuiQoc5XZKcFU1i8vsZqFpwsb4y9NhWvG22q2pIuCGVXjSOCZg2CFgusONXjVCYug",
+	"lVeQG2Uw0Eqe3cSzeYqmY99Y8J25Olo3K8COOIUSRSIhhmw8ZzEZqeJatNqtdGRFZ0D2zhpN58S+ZZ1m",
+	"nIavKI7cUJDi17Y4rx1j3gjB76T0YDGCfuYV8TQjLgSW2ghQ/DQhbm0PdvdKiGwvBr1eadsLm75b2OTH",
+	"X3r9r9Cq5z9bX3qd7a9PBl96nV3zU43FoAc68poMRFAeZVGx1Elj0+x5JdP+T9WvZ7GOe0kNGLCN1Ofb",
+	"inBzrtFsDEktppO8ARh0eZNLdeGfcXiBOEMn40TIaJNs8jD1X/djx5bHDwoKQzP9uN1a9LZvhYQXX6hV",
+	"X7stsrQi/hKHDmGGxjEzYl0JTJlZpQkhVlzDs0VZnnviIS7uQ2+M1Uw9BJ6+XqskOiGIj0Y33RHpT9ji",
+	"6LtpF3RtpXQjjR5q6mOdJLh1tn0jobIFmZcFHhbVt5XUvCoL9xeq6WzCB7VdkY06uzaaxcHSV2fxsf27",
+	"wa6wUdrRaiHaURVMzj3fBBjAvmx5rNLtTqP6avdQNfBIWNS0ZCyd9wOrtk4jkDU1dJYRF7MTr5FY6DX6",
+	"DHRs05zmGSEX8Ry5RBvbvhUwWaVxcGKLOBnhOUqYorHN07synXJMzswZOafMYzKeabN4eWEk1EXKfWRu",
+	"LzbLwXPoxpEhYXbR4ch0rm/nX5ECZup3rUxSnwm5+Fl/tUhUzz00ReBI0Uty6iLzPhVGj5c7C5uma3lb",
+	"ykCJYktjbLsN8FHtP+pQ7EDqJExLE2SR3TzOAD6ZUOVz/evfbb2oicudJTRWQEz7Zt8QHSELMFtcl+3R",
+	"Ft4L+6uA1UPEG4dqRTA+KpF7ouSQ6W51e6t88JzXf+r/ciRITLCLtRcmPqNqXPzmOe93t551X6zy2bXS",
+	"IFYFKLSAc2utSIny3CfbjjIKK+bZr2UJFVmrFL9UinFI0Mz0FEs7J6RMYIKVzft2Hx6gACQhEYHWkU3v",
+	"rjMezdsAzYcnxF3KYwOSWBJv2TRfnrqWzuAlN/lrK/Ypyl10G5V1mrHA+HpWmDLXN8LkbRhg2+JuThKp",
+	"ABdfIU2gCvV3y+FuL92lS+JR1fAky3bFagwIjWKubUjbkyJ9uDiWKoPzI/faffKYYdxovs7o0ts3QBj9",
+	"7fjDe/TRPGUQS57t9fpPTFP2T0eHaCTwuUloCP4CjW+gIgDsOf2O4jD/8tRTfFhcsWWnAcgj3fCF5P3S",
+	"28H5HQ7HlJGMKPQbPdQQWD4aDBxHtSmyejeybYAGqaZpRzCwAn3CBbArZgCvURDyyRk1mMOuJ6vt6adZ",
+	"GPgIbCv8dgZhmX0DBaNEJYJA+rfpAmb6AHNtYaKAXE2psNnhRpnSOyChERsoLEPGOIo5OycCkSsqldy3",
+	"6WmgiGSZ/1qHLKNb2rVvtxxyOTSNIba9Q25qzvJJBW9mzNr3ZbHJLIAJv53GhgLg59wfJi7muIP5wemO",
+	"+k73b9PAO/2TcXWq7Wo9FFg5g/ts52HR5YvWWzawyqH5bAvrXzMl5gsyhtJAtm2UAojj3DYRS/uiNk8b",
+	"siaUtxLijgsgrhWnWNwS3sI97OtZWR00KObzBXmVb61G8P4edzeTOH4LcZUJlZJEp9CjYWHqs7kj11kz",
+	"Ito2MjUclvALVNK7NnD0LWU2vTRZzaa+hyHMAIJo40X7M+Q0mV4j9c6MMYmzSjTLU701X4beH0KTaXO2",
+	"5O1gol7fa7hyzCQ3D59K1TT1Sy5J2bb4YqkBWbw/nxvLShpkk4Tpep4wHB63FnbyWOjYsOpALtuLNym0",
+	"zWpQF2YIQ+nbvZXc3FC8zl82C/j2RRLJ1sULUJKvFkjzxVzvoqKY9GSYNYkIFpS9NeEMnD5okF1dhDmF",
+	"2K/PnNpoSA7w7rpxuI0e8RCjcdeXIwvrpop3X4MxXwccIGNVS9nL8siQ4xnINpprFCEqP3wtMN6iEfzQ",
+	"4kQlmbw00bewNEUXClUSmRaA0AdkirVwqUvgBZkDTgVjpBcSdDOfw6qpup9xfHHI1stGyXRmE+QlFLxI",
+	"QSpcAkhFKQmMTRrvhl8/FH5dz1W9R970QfXRnm2RekN5tu6hM1+G8phb1M+o0nrwgswH/cXwPnde1ekH",
+	"tijMycc6p4mYcpl6ye36Fr2QEJcD/3fpfBOoXRBoyoXC8dIF2Zzou/Lk2L6aEYVOuNFpXa7U5/E81zUd",
+	"ufsRzXlnqHIouMXdN0G0kFD9JGZypsUl2un3NnTw0OiAMNjW+uYBEyIlPrc19JIwtRKMy6qyAzrA+T5O",
+	"w7Etsc++PHAN4yDSckFZBE0qAOEYjbgNrp3NUdD9ISgArOA47qIDlsb0AGDonCiJdra2svS4NBCItJpo",
+	"oprmAc5K5nUFr2M+JasNrHhUcm6L7g+lRKXi6dgungbc+eP064/DYfex/ed/hsMfnng5faa075Z1dhdE",
+	"s9dt95c1/EDtViJivxz5dPSrCVJUSAkpPkDBWKmpHDx9GrQRRmMuVRvxqVGA4znCIEJc2aviQ/Zsd3d7",
+	"tw2hctg5iJbvI8ZRIqF7qnGQQakpA9QrF67uIj0e/QlEpX5zchbTcMhMYZ8ehx6GfYp1zGW434zZdEon",
+	"kcHcgoI/BL37LYAmTHPIIMwr00ZhjCjIx0KPg3ev3x2ffn7989sPH345ff/65POHo1+Ogyf7Nipi4ddy",
+	"Q9F2xZDtbG2VMSTcolk08q690uXi/OkkDZXW6tBbBWKCl/118PTpl/9f5/951QWfm09veFGNcOc5YytV",
+	"QVNQrRp66YwGsqZ/zuovAHVlINurVtB6KtH1VJ+NiLtJ42UjUB6kQNnIhv8a2aD3ein3jhZY8FmbTUZm",
+	"SJJQELWx6jdW/UbUbaz6DR18D1a94dk1ARl6DpUQlq+j47FRh+I5xG2LJDcbSxKevhv98vc98eL//vKv",
+	"38XJ7H8/fXz14vDXj78d8q1f8a/4eLY4J2T7RYHgzCsz4PAfn/5Uw0o3quTGN7HRPze+CU+faMvgFqi5",
+	"K0T5zY0No/v2oetF9W0Q7cHF8824Pk2j5v6dd+sAmV9PWQ5jgoWs2AobJfkh+YNuSRPa6AYbN9NGzN+1",
+	"mPdIDFduvmahPrVNW2CWlNk+PJBjC5Vymjtthz8h9y9EWORH71kmH1+z6MMoLY2HtzdoHdBu6QFHPry8",
+	"w+MP/3/2/q25bSRLF4b/SgZn77DUBdKkDrZFRUePypa6XO3T2PJUdxW8hRSRFNECM1lIQDKryj/mu/wu",
+	"3vv3Yt/NH3tjrZWZSJCgeNDBlooTMV0WSQCJPKzzeh727Em7Q63yVlGJ84B12MZrJWM+3gS1+JRtfCjw",
+	"r8XhU59eDQ87oeftEO3rYbNBvaZX2Xkiz35QBbU4LbV0DpT7ku5i+cpNE+skMZXq46pajIiJhfsMxylR",
+	"sp54EgyRwIGVwG1GInP0cIvRIfNc0HtWJNrOTMCShem4zFrj28/m22JvMKwjWSb0SEktNEv62K0N0iQT",
+	"IJzwFpPHeykIjauMmKW4uiwERv16RFVABsfanGhG+mAGmEWFNgPWk8sxzuRSWCkECTJhNc/hs/ZeKPB3",
+	"27xT8d7Ayl7JfCDF5eQhqEX6QdVXNgP3k3xlmJ+Po54aTnA2aqaKXCexMFAml96eREkQ3A3ez/owrw/z",
+	"VznMi+NDUXC0yJJ8/AEGY/vBk3+I8UEB8z913CU7ePeSnYux8/l9ey9wOSvMmkXv3n44Zo/5KGmei7Gm",
+	"6m8wxuAG2vw2CiWICW0irz3RYh8EsrUjJhA7fvXBZ/6DURAQBfjwfAjv88/mwbuXzX+Icbnu9BIwo6eC",
+	"Z9TzSf86svbFjz8dN4Lp93Ns++dCso0ffzreLBEK3o6EfPmCPVdSil7ORpm6SGKRlXT8VeM3K3Sug1Bq",
+	"Q0afSIbwFU932ygaEQMAp8t9+ezp1i5+Bz/caz951sUYNc+LTMBBpNNJ+Cb28Y80Ge56IGKaWZx9LhnX",
+	"4+FQ5FnSYzw9U1mSD4YBS7QuRBYwG6kPQoldAmaKcV+ih0kz5+YUrOLGF9g14FIQUIrMORGOmaUAYQJG",
+	"PRvyBEFMqB8OfaHG41j19FRekALxhFEFsvyU984FOX9cgjC3vWwkeLoeSL9pR6vVM6E8FfmlICiqYYu9",
+	"zJlEdJVYFaepaJ5i5MrBJKPT6boXpGJDlDNsoC7ZEM60hU4OJc+y5AJBVxyQ1VBhv6Tyfm+SWqNMwX4S",
+	"mg24jBGESwxboQzlf/wH+wlFJQI0nCUylH9Bf+yXswLUV59APsCb0Z82cO4e4zebXZgYcw7BRyTgDDPA",
+	"gIksU6B9jecfSoYTZKN1Aey2Hk9TzcaqQAE24joXLff84/FIfMAFgjkXMrePp782A3YmpMhw55qz4UMw",
+	"ufsYSkMKOHzacBSHm10DZYsjxcHBtBEroEovBEtyO0UgHTXc8aW0QEBoXWM0nbzQX+CsbG9v733asF7g",
+	"5eVlK+v3miJOcpWhE5j1e/D/8LtNe0BgalS/r0XONqKfo4BF37V3u9tt+FcT0byjzRYzmtHAo+CmpGsS",
+	"XaLznIoeB1c1yeGml6pIY0TmGZ4mZ4UqdMu9g9GVEy/x8fi5EZo/Ry32LhO9BMGcEs2GSS9TWvSUjPU+",
+	"68OZYnFyltCV8Lg8K2QPliMwexwpp0TMipF5rnlSmghmj0Vnr91utjvNducYQc277fbPuBZ7e3vPmp2t",
+	"5nbnGEHOu7t7rT38v5/xbiAkvSbhHohp7SPQ1jqqBEbbYm+lwdESMtZwiDrwZLtJlf0W71Z+PwkTB+OI",
+	"CM0WIxcWFBn9ztmorQyx6WI+TpOzQc40vwCJg98Tyh3uiAzHFtBA4IYDrtnWdsC2tlu7Advaae3Cj7Z2",
+	"nXmDW/VVokHs4H9YJvIikyxCE8BA7noh56jFjkxnEqLtUeR8xLWu/oxxHcrI/kHbNk3ZBDwP2Ch02uN9",
+	"FoHFFLGh4FJbzZRorKKAxyGRkgHZwdnoi0uQtSi0KNqmCWErQIl4JtgQpkClMfxUZAxficCFojQZJjlB",
+	"DGPUKJQUdqdNrUb810J07eL1lNR5VvRyg1+kq9Lwe9i0OpTvxRnP4hS0sDFEy+at5DewmplO5FkqHDIY",
+	"mJaJFNra090QhSnHCGSXbbXbZtAjnLUzsW++QyXj+w6Td2K7bXASygvpvhZSscs6uDdRDQVsZ4soIGG1",
+	"O8GO+6oJn+6Tv1F9nr1vABtvC7/3WyUtwCbckL7tpUoXmdA4kJL7DwaC31ce6K1fDkt9KsDOykx7XnWj",
+	"gfhOZEH6gqoyeNYb4HMin+s5IjYyDM3x1JCTmOOHo97aYT2VpoKfFSDmBB41WskharXOLjyDhkhARcQV",
+	"jP4QMj+rPkYLkS3WTrn5SS0zsFkHJJeF03+p2FhwE4dBmZJxqTny4pn7jVIuaWv4CxKwnWeV0Xe22mZN",
+	"Ee+KyyoIEjW7o9xCEebJRfAFDGmEAdeCeUxPVHYiFQLQRbNG5/fqw6u5PQHbBRY9NpScblt4y44/Motn",
+	"EOQ0KiWKoWsbXTQapRydE0bmWNlz+dzaEdG7g+PnPxiJi7BsQ5GdYdNnb8A2UA8/3d57sogeht9toiUT",
+	"SgPIY7DNEs1S0c9LkRZYkVbmuNiBeSjKt1TwC6GNTWHuAnLTIDViigIXGtwKRG+hO3dZdHjMz4x0LnOq",
+	"EfLH0yGRpom1L0QchNKlPCXYeonOVQbqAU0Wmm2wqnNY0SRFveF8A5PJgBFlgsc4u4c4ZLB6iqwn8Pcg",
+	"VXFU+0wbPwi8A7A2Aha97Ddfw4t3WdjohI2ojLEYCshEl1SPtKw7nS1LYGWGAI85BRPATLBVmKAy0HVl",
+	"Pwl+znJ+ptlG9NNjetRmKMm4QOWwD45uCaNooDFxcoXMk3wMl09kh7QiDEcOwoZirDZDIJkaCYJsKHEe",
+	"dTEaobTSRW8AswCv/0ZJQXMQMQWCyGRYwSwp72GMtVCW8JGnKh47NhQpkHM8+v1LNPkm5kzaoZe2ukJB",
+	"Git2iWN+R/iamvEChGue9JC93Lhe1k3eiJx3Gm0GbCTUKLW/Mk6mdS9D6fRcEptJdC7mRgQeucpMq2qX",
+	"fY/eGdinPxnDlHZq4CFm0ju0O6GMCukPM45a7JD3Bt6M6ZyouQcYiRomWtvlgc1nAg8kUBMwc3wgS1hc",
+	"WJ7PzfLSaN9ZzEleM6htFvVVdprEsZBRK5Tv3JXgSgwNt1ymUqHZRiZMeCPRuXX7AjBZ+Jn1ZPETHg8T",
+	"ucngn6hYQmk8qKB04nVPjUi9goo5F2OQJl40xwQAlEE9STJMWjkD05w3uDO5oTQjpGzxWXV3cZaVnVAT",
+	"KAlYIdHSMWMJ5cDYaThMFpnrujxNI9jjZqeWMU50QjhFqnITfeG0xT8nOseM7057J5SXYAEgjwgWaJQ4",
+	"aDAxmKrFM1QJYaAVbgQJ+j7lHsJwD6x9KFOlRuC1Mx7HmdA6YGcZuhuOsCQFCVqkqZ0WlAagq7TC82UL",
+	"JoY8A+UelWWEXWrYj8gARZrcyyzJc7BmEJWUn8LAplv8u6GUKhdI5SdEMyfFxrWSOmCXg3Hp+oM6uwR5",
+	"fzlQWGyq1VDgNIO3ko4NFYulYcHgyxBTp2OycocwHuMKCyvR0ctD/B3m9iAIDhShZrVhrLgbA8TwLFea",
+	"OChi2B8IpHAhZElCSJvsMlO5cNzBlMnFWARMlLa4B6FRoqS/aGPBLhkGzHrnseoVZIzCo5BBbizi0lHd",
+	"9yIH9hSEEu5HVxz98PK9cTt7PMvGJK0Nl3+LuVoYBB9PtSJ1GU1xxkTkzdJ6YuoTP+6Sdwc7yFkpGXJ1",
+	"0OppQVJryFBc2fNqzxscwIBpBZrA2XWPNG3+HqK5YdLay7zC82mnkFuTixZ7a9aYvCrv5FAojiKqAUEW",
+	"gySc8sGMyYfq32xgkDtmw5emD0bP+wpmguY0sjHfiKweWn3QRHAbYXSjORlugoysxUdTpIukW0+kGtWt",
+	"b6nCKYphNadASV7muO3NHkK1iXbwJc/AciTMDDCzVJHGjn4Q9zkKOQ5nEE9Nd0rkV0857nqYDRiGmQ5C",
+	"kJWwqXVxdibAr8bXxZc9BfVOQfqKnLk0ihpFnWf1wItoIVxgSXwGNYb/oQKMXGWeqNM1xN0STaWPMkHA",
+	"XuLqhpM2ZM9bLHJpjCiUPVXAifp4fNTsPCF830ImOQXfIkKXRfP/R37BTawN7B4M7Ymh+nfCzC1AHVwq",
+	"WIpQVo42zQLXWDkCW7xuyHgTEiJTl+H7dkGA98Wlxy5u4WLBi8JrwMtM5MT7wjQe0M2s7WdmEK1Yi0gN",
+	"W8byXLlHBLakxKaatOhamnOUWHYkG2kCllom+LmJ8vJT7YTjZsA+frfV3nqGX+E/9wL/RSjONDxF011d",
+	"iCwDnYkiX6U8n0GYzjbwVgcgvPFfh/ScJ0/sJ0/2NkmWno5zEUqVxXgks3P28bujw6OjAI1f/z0+fnfY",
+	"bhNxIP7z6dGmnYPqz45evGhjVQ/88/CotO8xboNL0ieuXXBgxWaLvaOEmCYLjiwCrlkfbBWUJ3AyZMCK",
+	"kb3v0dFRi/2oMDjv7k9nD96ufejms31EdT5UfGWPznuB3qh1XzDNExnTGtyXl7EYjlQuZG+Mdq9BDg/l",
+	"xi9xxvt5MxF5vwk+Ih8lzcT79bkYN+nHzfbT0o2Mec7zjPfORdaCa9GRjFXv8SAfpo+XuefmZjeUHeRv",
+	"3N1loyyRxHHhLYLqs7EqMtYbqKQnArDFTeGVFJfs48eXL9DDdpYzRfK2duB4UtbbiV8QQ6cggGC+4lI8",
+	"o54G74DD48CWAYtNiBjOI7p6THwWvSIXcQg7RDgzAG2LPBuTFV2iZlttHdi4THlK2MZOuxOA+A3YDhyQ",
+	"3c+f4XYgrimebgKdqgKu70X0TTI3NwccQ+JxgrhT0kUL3NuF0r2eHyAnX3Rri0WTi5OJQosY/DDzbpeD",
+	"hBIl7uXwCaFEGZNQ0tmS1Qbmzu296TsnslloEbXYP8TYCHkwtxweImmMMn47RM8GHSOjTFCWsdMiPhM5",
+	"lSOaKYMtQFiE4BLFYiRkjLq0b4KzdANt0kRmUoyB3GLvRFZay+6m1nk08OAgqdAnkmfgL6BPyFOyn+yg",
+	"QukTqpj4qPW1TUEfqkK9z6ybgEpBxEyLEc94LtIxWv4v3108YY+f7IDlgRV6ngpCzW8HH73nucDZMqET",
+	"93fznUqT3jiacdTxYfg7OpC62Wlf45TX3W5zE07MpBmeCSyavDSKKhX9fJ+dirFC4cdzbw1goXe29lgE",
+	"d2/i7UVsCw8jEH3j5gHYQGiP2c3fw5pIjOWBT7+PMQ6dp5SxhTkf8OxMxOVPHGl6KK2XBRYCZndD+Re2",
+	"O1HU0ncxUKdvKRQa+IHQ0sxL4RuV0YWgK0yohaHJS2FLzyNBK7bIQfFjCLIzEVQ0gXEyI8q4c2BvbowL",
+	"a0C6e1Dc3RFKnNEetfMG0snlEKIT3G/Rvv3XX9uRmditNk2a3gxspghu7ox8TBWLzxQt8rJB4KVQatfO",
+	"EB72D4Uf+tCIVQ7SgWJt0ecmPDUinwr+WW4VK5JoCSvr2hMYcUw0VTsbhYsLToLikTZn1kYWMVOH8lFX",
+	"rPYk1yLtdxmYKFkppq0tAEYxiUGD4xe4TVtyOMXiFMcy4iBH+v0We1u+r9nMn5vlHu+iORY5UW9kxL55",
+	"HoWvqxfYWW7CLBvvzYqWkQmZ4nR/lGAfYepOcXKvy/MGD6wqiV1wFArJL3iClT9RYIqkKIUQymQ4FHGC",
+	"ggvtXhdiNVXDVE6dXZjIJkY0KyeXsiGZ6Kd27kNJNrndqb8WohBwwE2myagD1Lo2NcRBS2axO5oXWIrR",
+	"U7JXZBnooFYoJyYdfZ7YxLkqU46bAZ8aTy0V7kgz2RG5faE0SadHXu4Fw3CZGTytgfWhcXaksJFeYnax",
+	"LCvMxgrAu0x6yYhjJgQ/9RpOjB/l3cI4ARR4QQcLtwZm87UygUH4A41RENJelIyUna22oUiZKRGHPW8T",
+	"kVR5gUuBRdCVyBehZAaErzv2opml4xtQQCSAe1ohgN4wFa9rk88HpySxBeexZ1OY5zVNeUWTHmnrw0J5",
+	"llyYsCm+O2rLSPAsTYTOT3DMjnE1Lz+yRschFmtYU5oKIqgWfyI8Y/Irezu7TxfJr8DvQBeSDx3l4xGl",
+	"yjXZu0TOBwZFPzHDzxxFHNJbZaTHor8fHjNXuRHhvrPhojS1Z3IqmmxbP5THmkUBNEyLY1b7c9PdlqKn",
+	"cPwyNhT5QMVeQiHHLeMKzg7evbQx5B0WSZU3++D0Rkxlodxp77KI7tCEr4znEpnMv5cNIJ9Sw7njKb68",
+	"DjwBj7s8gY0SY2AGgxsK1HSXTcTS0cDeR/lLgPHWUjKVDNTYoUxZEKgeK/xAm4FEZcbMYBs7W+BauigJ",
+	"3Hp7M2CXmZJnDKUetd2ojPToxk77ScB2OmDbd3Y3AzbkKTjo4Dhs7LTbmwHTAz6CH4LpbSrOEiWbfZ6k",
+	"Io6CsqjANe6giAOFBlfjoXNnHqxwuNVm4CDGYYFwBWAwO5s2PD/9uR14ptRw6lsr0CZ+lkiORZnM3jDJ",
+	"kd9mY6cNE1WpNyb1aFPm9At7W1s4Yi+0g5/4GJ+J/waBA46SSXn5xRTCqWQ8KcZYb03rrVnxP5t2s663",
+	"829MManxF/fpjsYqa1oyqInB2OAcSEpFgUGYKHQSToWQoRzyWHQpmegchUmnjT6d8twDyrNXA2l4QCaS",
+	"w+RReT5jKKNE9lXLMMJFLvv8ywcx/G+RlTJMi+GFQNm12bW5ac6G/N8qswyFbvboHA7VhZm90mrnGKBC",
+	"F90ETKnB6SfnS1bvmGjWBlNxmEiQG/ZjmD5Dv0YiAn0vesd9b7pTdVa2tw1b7L0rgYY7wGhCaULg5LrL",
+	"Ylh+R1xuusuSM6kyEy8dq8L64DDRZzLRwsv4YJVg+fZJmSyJxSgTlNULnL1QftjkVgF9bupCagG2tinh",
+	"IFpDcAsMf9wzU+1ACizbd2kzyZRf6E2R/uiFeQquMCqoUO493dldSEM93dnd3AxY9IEGZa9/tru3s8j1",
+	"8LtNiqJxFr1K5Hlk/XoTh8YdgDWtadITUguvUPVgxHsD0SQ2RCpP9R/J8Wt8nLlWP3718vnhmw+HeA0W",
+	"lOdYzY7lrgfvXjY8akbDs/glaKiRkHyUNLqN7Va7tU2EFAMstHaF0fDHWR1EBZWSmVSytnk7CuzAnsjE",
+	"BZWdww4joG9qskTPBa+B7alFeiE0ihfYXU7CXBj7vEy9dlkEV3XhyEc0dU6nv4wb3Qbs+QOsrdYNj0dQ",
+	"N7q/1Fe5lz95jBGCxpdg7g9t5/anoOF2HEzOVrttq46FzA13WWqSkY//bTBmqK5+fjcHvAQ2xmNJ8+zW",
+	"eJiQFizlDj2+7q5umI9fW/1LV3TmX/Gxak3QddvzrzuyRgJd8WT+FW9UfoBGr+022Nnamn/VS8NVh7/f",
+	"m//7Y6Veczl+b0QzXLe7yMx9lOLzCN1AumR7oamzypa6GYrhkGdjc3LcwWkEDWKF+qVxgP5G41PQICcf",
+	"njESmQFqKWSSN7oN43zAMPyKBoLeosOBUDfWfIUbO7uraXQSdgVXVxabG82aBY1U9XjaBLenETT8YBOx",
+	"BzZ5uVRBY8pww14ILMpLm+g10PPcdHxCqs062AfCPAMX41yMTf2d5Yq1csOEIMgjAovd9vgORCa6PmgT",
+	"hoR1KP9doEc84HrQYhFltYkLZgxS2Raym3wseSXUBQL+F/jtlwm4mvCQVKlzVoycj0vpKxdz2jfRPYqz",
+	"Yi54wDXrJ5/J6bVlJDNkG/rPtcKNajJIMiwt3TzTCTtPPlG3jtD59yoeLyC3TH8USjqD1tD9vYGWgqe3",
+	"pgEdYAIa3YaZYWzgUIgH8IvfF2/eu/EJpd0yMtIgnH6p9h+ZJvcJ+dy5/nv6UHqNrfbWk2an09zaPsZy",
+	"/G673SJqwJ+r+ChdVLQVqrGuLNK0yo9G3Nwz7wcXdQI45I1uYyiG+qRz8uOv7Z/P/6szaA+30mfP2/LX",
+	"83fbajd7qvfyTrF9sXv59PPeuPPb9sHu93Cmuc5PCm2GTwOYvXCkvb2f3s1SxnUaz3zVYpHl4XVUuh/f",
+	"v7IhIKpZIfnYagSmEwuX0l42ayTmp4/Ng9zPcSzftmrdmX8F0cm9pmTNNRRyewEF+w8xfik/arqgs72Q",
+	"Rn7FszNzwe4i82ZKL0X8WsQJ92yFGYfbqMLvljPC3tFVdfuxJlTRpfKhpO9K+LKyiItnwlAfk0ZDtUAZ",
+	"j7LmszUz+di12xsddAwB0n1cntM5/aA57pUtRCfOK0qdYQ9NWzokZ65v6vQypXVTZclZMs/yMTknF9ar",
+	"M4ZGfJwqHjdzpZopbmwYgNuyTYyTNQ0RdK3lVLsJar6gBPI8WytoTMRoQDQHpX/3+Pck/jLTyXuPBpb2",
+	"IywGJeJcjJf1z85E7uyXFXynb143f+MKtk6SHbt1vQde5M5C6uf6eu7BOp5/F/kqkvYOfEojja4Wrav5",
+	"mUs5SmC+vGh8+TQlIR/TeUXZs9IdZ3m87/G+xuMNmEN6YF4imSW2aMR0bO+bQmnNQHrZlGCSh1LI2Map",
+	"O7u2jarF8CkIRuLicmBPDDg1xeBDl3ZJ6U436ZLeajxttvyjCVnLweva+w9WcNIhvSdW6uqy9K4sT2fM",
+	"NKlojCy6Oun4PbYHkOyLwVHAepZMmCoWUxgw3akaUD2hLrD3ATtdUpNIx6JEh/5S2lVRix2Wz3GdTnw4",
+	"DZSWSBY50KIoCCXH5ant3e8yzvR5MhrZvtihurApScEMlgj884yPqIgKXhEz+tQvRagDNvWveu7VE/IF",
+	"KS5qJ8dDOohsoNTBFYRSfOa9PB1XfoZyP4K5iUzHyfuj52x3d2eXvX//8dUhG/IY7330/vC/2MaLg5ev",
+	"/hWwnw4P//HqX+Dmvn775viHV//aDNjLN8eH7//74FUQ2s7U528/vjmGH318c/zyVcC+/9eLg3+xDVtL",
+	"qrI4kTx1PZRbxx/hx83O0XuGLWHu3qH8/l/4B13vf4eT9tM/Phzvl+BZtuHar5qwXd7UOoOtIqH0JyIo",
+	"a9ntjVyztmmxpvZe3HT4DgQ6gHAD+KqhpD5vo4KJmNzr+LbtzJzq5+y0VPo5IyVPekr206SXR10WwfmM",
+	"TKMM7GJ6ggE12GcR7K4IG71MU7qJYNNWxSKVUPYzIbC/I1VgBVA5aCaGPJG6xQ5ptS657Qc0pall/VAm",
+	"dJHmXl0oooFNWQzTjsoVwewPdPivaznMz9kdgGt3zag3wWBWPE7PZezUscBvt4OGt5aNbgOWqkr7D1fC",
+	"dmp0G3C8/krHah8301+f7ON5+evxR4sUiRvV+qPt7WZ767hj8FG+a3e67XZjCbeQ5v+mQ+jLPPt7YoWu",
+	"MczomzkRX9IeE7Hew2N+Ni/Oi7/5Ejz4uPCdBUTNji5tjiiw1NrVz3zln49HolmpkWNRptTQ+6x1bfP1",
+	"zqaANmPTSW5b7oIiOWoxN0eIS+FPkK0jA0tieoLKb83s+B/UTqetKwxlZUZ1keSmZJk6E3tK9kQmS6XS",
+	"uqqiFMuyE8RpAlXT9TVrVmpONETgqCqFhTpUwKsUKrxWKGf1wXSne2psAViibcPOVIONjXf/iTINRFMP",
+	"ygCmbsSxGWCh1EEo63IH7L6mDkBFuL4TzyEzZgWVUZj681JdIzp9PKb6iUqVxa6rsahAU04XWtREY+/U",
+	"wZsStvWpidmiFhPzvpytT2T44qp8hBU/dU/wvquIqlmjMZLKH4+VUuQ+1sgiJBWpiNqbyLpUDtTX9IUX",
+	"y8e4diuslc/1BE5UCSfs91AlGbbhFtpUxFNFr997UG3RYmmCQQ9bzeIzGVxt+V+VAnJW/62F+8wTZoT7",
+	"rmk0PoiKAJqhdabk6kzJ1apltkq4g3yJkYBfO11C8+FlTGql2WOSKMvnTrzbzywYJNgQNHMKi7heFWdK",
+	"9hOYeBsR8lqDGPaLqiHjpj4DofKUrIPmWz3YgUO8s2DHyz4CkN1VXISn1TS85dN0QQ673eGAUZ8FyBz/",
+	"ElgBHw4c4yI7wVW3WjbGQRtwoRjHXekhA+n3J9FHd+2G+0EHcJh80eSFHJI+i2q2X+Tipra7L3H+0V3V",
+	"zi2gWj/kPP06lXYPUOWTjFjGoaSEcaNrtPF9dilrj8eCdsYoEw4ys7Q07k8dXL3NUjpFt2K3vPf6vW/G",
+	"dgkJsqrWduliBlSSG2e5nmJqykQSL5u8CDzKAXDJg1BOJlJtO7a2uViHXuESkdoD1UYPnSJ5lDjCQTxC",
+	"pLChGY1e2bYqn/5Q7SvME1bMpdqUUpkdOlH9E6Q/a3Ta3e02SjkpPucv+Hghq0sPkn4Od9CNbmdpS6vc",
+	"11/H2pqdUZq2ubwe50py0zEdrQ2y2zHIVrTGsFELyzeSvC69VJtAugGr7RtJIe3XJIymUkJ1GSQ/JxTU",
+	"JYT2Z+d9QmlKC23ep8XeTKMFtNgCaR0PmWDxvM7aCr7rSjcrv1dPrQQPyTKek1i5MqeyiPU8nVW548zJ",
+	"g7HeHdP0FXAFPrIw/t4Qwk/ZnwS8qrLxPLgBd79jQ5o/YX9O9u6nY/NgxEjpcck2IjCNok2TewFFtxEh",
+	"o2u0WdL31ZBtI98cEiqXdHOJPnEbp1RIk7TcC9iu3xggQmWaF0FGmFrpNUzCfYRJmFpGTxu9V2pojHj8",
+	"ZlXghOpZv8foCQcIlC6nJq1LhEXOx0dsvaLfJzxCBLpKcvgezTqsDUIkKdu+at0kpYYGclkrrEQeGZxO",
+	"xUYig0lCMhgk9BuITLTYGz40FPJEVBqEEmGFELkI4X1kjGB3MtdXCeH5uAgVAfF1ARL0eSKfDwRxrTt/",
+	"myb8BOuIyxrRTjto9FSqCrCe/mNLPI2RV7y+mNTI+A/niWQ9fAC49iLWJ7A0Vi3okeglPDVkLLiFX4hs",
+	"yHOVqrPxko2DlWm9TbSFZSfNfHOKfATlV/XTuURvqCvqhYn7NGslTOVuqW3N3C+2QvBv84TOp/kLFjRK",
+	"+qc54199bev06UEcz63BJVCzGsyFdR3uVwi2LBQTIZ8coQwzgUrAQAEbqHXDcIUUPa1bznmBgjjm50Ku",
+	"HfibsZoO4rjOBJhnNs0wiL4Nh3t+sSLI3WaO++geO6+u9i8Wqchr6PBf4OeaGaBVB4hLQKAwyH3GCSEE",
+	"zrOB7IwFKimE0FnJxqLhXNvGsomTaU9xZ9arPpB2XJivu+nH/YHrg4mA2pJB1AcrGWlH1QnHkkLOn7p7",
+	"IzGvLPSeEpUDrpsT71kfA1zaMa2Tc8HVdcxI3TGxGisF4xBbZlI+XRNkZu2SfHsuyfGgZsP8qWu5b0a3",
+	"PHTMmxuyh+8ECmcZaX4HRd4Tp9KWNaEtNyXYP45iR9VLJdUWaXxjkpR7s8UOwcVEWBqfTuhciJHpV4EJ",
+	"CEKJpUgugIlrZeKX+2XllJLC4dljm7vIWD/J2YbzdrGM4DKUNrkWoJ9rUmmWgzDJJmugkP1MI24f/AU/",
+	"Q9Q+esYmkcukCTIGJZJFHOF0QDb68BIEku7zIa1mjJPgvVljfJFIJ65cE1fuu9pCJZyNaoP8lKLa2V1d",
+	"HbyjAd9tVdFkBJTqHebVF10zILaOalWjWlc0jVN190JhLzzgLsyFvOEm+HXHQa51TcvdmgCkkx5cVOya",
+	"/b3VkNktVYFcMyy2RDmHdk2vhj8qKFHzbNfr84FCyjApDDlXl+gMscDOhMUrt0RJ8Ze/4G3/8hci8U40",
+	"VU73PV53ZBTE0kXDZpIr0PdnIh+IbPZ9cXq06MG98WoWFu32du+vLDf/YrmKAmSkYj514EUiLskqwScb",
+	"tCVbLljCyyAscTpF1mgo0hLbyBs5D9MM37sD6ydpbjgYwcahKu8ahCCaUQo+IoUWTkdAc0GT4iCzVm0f",
+	"nii5mVtuc1BO2dSaBZY4ylHzY2E8jK9Sa1Ni7XQa9TU3sHsaixo1z82AXlAmNZgc8pFh+NI5lxazysxt",
+	"ix2w6LvIjlv1+1rkbFggByRReXHNov+99X006w2O2wYt6OcZ7wKLtvC7vKRRzn8NAs8q32TfwF8hcBZt",
+	"lBkjfjZ3xLm6ifFiYdb0OYHDjmejMrzOjH3g8KAWHtCL5cZiD+0Cg/EwppYdzTzXgbibG99OEZnvhsTU",
+	"5lD3PPsz36g3pWQruCRLFqGt68/ue/1ZharH/3jVurO7Bg24zdIzAuq0jAdWmRoCHyO12AHbancmKQJN",
+	"jTJLqELtNBVdJpXpE/Opzk+FkASgmKag8Ci8xOXYo+CEe8KDS5Z2b5KRzFrGVGh2bNvYnB1g2DRlWQE3",
+	"xso1DJqL2DALEeWkthf1i7zIiMHSgkk6WKbNfd/SonoKjZSSrAYwzfzaxJ7ox8iTuVPj3xLoJYWhzATi",
+	"nfeme0TgvuMRVdqZlj6Ez8TpC+hBZlBX+tmT7vRmQLWA+BQc6B5bBr2MXgEDdDvtvZX6VsyUWaDLEnTT",
+	"li4+0hMsnBsV2lzzXRO/MwOyFL6wrxxfp8pC2UuVpqWGW8BXTdXvTyxbookLqrIUhsdzcj8kmmA5zY/t",
+	"jpj4NTGNVm6LE+F+hhEQYm+laaFGUPqpVE38NVwdbbbYwZQXgju8JGWXqqkH6hLxRVPRz21qNJSnAttT",
+	"8RD2esVozKQy/NXH7mCAT8IMj5+SjLOzzFTXI8Wtv1rImIqopNSC1y80Tz1/wtaX0gVg2Lq+KFuRGkop",
+	"eCZ07hFw4S95ikIM9pk2fh0C+bpdgQ1JAXFHWh7pUPZUmgp+VhgA1/K6ajrMcK87amtQ9AYvdmvHHQjv",
+	"ZsT5zbPeAKfYjJmGa0ZiydHhPeDneMb2Lbc7LGjMx0EoHem1QKBhR3F84L0xuxRwB5xbCmqXpiPLlQoI",
+	"W9eQxRpH7pJrNspUXPRgjKdF7tjWByKNDTDthciyJBYRS5FrnGUCtEmiJMiQWKTJKXhrIh0TPyn8okiF",
+	"pfE1YVGMj3KtZDeUILvckasc1QDlWqk9sMoY1IBtY/bEBR4BGBxcEkrHu0Mk9+XxfKRZZH920uOjaOW+",
+	"Y7iDd5buCYbtgKf9HzARvbiB7Gp+VzCRb7NeeJV3We0tVoan9fHS1rWxDwKjdtoMwkzDQKXx10CtrTi+",
+	"+CZvySyopOF8bUhBsgpwtZDxFKx0x8FK/zwTerpz3N7rbtNvQC6VoAS/z7hn+fsr72meiyuY8yQ1yTUj",
+	"1GfoAIbuRKKNSWJCvZysh2phs+VVtwNuodsDvkEPBvN4wucz8hanq9Hu/Lj38/Pd/27/k94hL3Sju9Pe",
+	"KymXX3gM85nAFAN139nV04+rduEyFTKL7O8r8IWvNNBDuSS+cK1NDrdxx6HQ8/rL2UR7+T5TmQUbnjD4",
+	"qlZdMMuMDzzjPHCxbWcvB9OWdjBhUuORrljON4VbHMp7AlxcKYODk/pSvuPk95fZfXs4D6qJNQxIkzvg",
+	"RXmlurz+OdvaKs/ZB/LEpfGpMDYyddKqsK5waMqYxxGFPGpf6bnKMtHLifw+0ays7sCwCCUKtXD4IbTu",
+	"/IwnEoOz+COUtT0Vw5CGiUyGxbDhyTQbuOc5MwT3u2BHKozA4OJO1U+AnWhuCBqb57X3YybdaVwnR7ZB",
+	"+YKN90fP2fb29t5mUPJuTMtfQydQHZAntEHi39ximgAhK8NcU0s5Hay6IblZA7FtCErSlF0kKqUaSHK0",
+	"J0I8JsKFt/DwLdBJoyMA6mrEta4FybiS4BMdmQeC0l2REFfHUa9G7H74QNxVW/LbROaeUPBXIU7UKmnY",
+	"AUZHl8O35lD5guUnvn7GKSmV88NA/14Q93uiXt7D9wYTytQ5rI7Nfa2Qhk0LXj+H93V9++Mbct0fRHW5",
+	"N1frIvMlisyv1HFfNQs4C73oK5eWL15WTsFjh0ohVS5qissxrYdpEVP8FckiTSPWSwXPdCgpbA5nfZDo",
+	"XGVjE51GAI2ICnmjfVbIWBFvKkGdlVEEqvK24XdCCpYiY0M+Js+A09BcJsGoRgyuIxVbklu8H1h29zIB",
+	"IQ+b5yWmeuaSZ7Husp32NovcUkctdoTZn1CKjIPdaFTno0ptHFy2Mwt1r8WOk6FwwJ82TUhV7QbfjZ2O",
+	"6ygTJ5FSV4+nTxW1r17QfvOh9HmV7xan/HdPIvxk09u+Z5wg6ikdrQm09H9IATs3kUwnsifYayVjPm6t",
+	"2D31tUvl59XHr9XrbajXdWH5t1BYvrB360AS/YvvDzT4neGA34hntTIHSY2JciURCZ+F4F112ygh3lNl",
+	"NpzIf8GjBcsALBQslChZ4FvspfTYmMiuqcQfE011FJYQnupqEjpaTcQDx9VxDIBltQWxCuf2rta4sr1x",
+	"UnzOscEOTaZQ0t5lGOEe5dYKYVcZIYE1iIjstr0zUfJTwey9DtPK3ebl7xgO3EztgT6fCF3fBFmKn7r/",
+	"KowpC5gQJTvZ2oi4DSNi5fyzETPHTspUtqeRLyc2+t9w69iYSPNOGMzud/sM9BM6ZAhs4/yjwAThjcqi",
+	"BPAVqabHHasMls7t2jSFlb3lu9YkLKbl7k1lLGoketfzJk/9U5JIDA1W5fst5jPXNujXoa1Z26AUhp86",
+	"cw8I4tqasgPRO28m8vaM2fcmFOaVK4Mxl2XJBU+7LHImLtVKOCM3YqcCXkGzyFTNnyQSTLUDY0eqiZY7",
+	"rytvsp6Tijd3TOE2gerYLEdWQ0B6kejkausQRvRS3gvzcB2iWVtXt2Uo+JgntgW2ah2wCIQisreTYZHo",
+	"UJom40XOL5PYpoPdGPYAI2uLObz7oYzg7onQORbOYj26FWtOhoyU1slpKuawi4RyZdb4NTAemhAw8Zgu",
+	"scL+pu0HXzbfJ8vBHYPlQPK+mmGgwBvLxd0YBkLG9uzj+nZZlMgTe8Z8U8AMqy6yM19rm4vXanutttdq",
+	"e62212rbqW0jGW/Z91/r7jvS3ehD34XqNpUJrrESjhnPcyHjqmvvKXDr36+emqFbrLX4WouvtfiVWvwb",
+	"Cc0/YLWJkmgdMV86Yv5N6UtTtTkHIJDw/0yqsDbQnMaIH0EoDK4ZEc6iKGHLbCFkHYDGKBNYBZR7paQD",
+	"fiGYVFLcTC3+D+Zdr11YT1SSlcRsktN2/L1BVPEG3AC2kGm+6WdK5iwWGj9cAq4eu4vrweqR5dmmWGWR",
+	"prgzhf23B14G97C1DfSlgaq3f85vJAZbsEw8OwOn8WVFKjS7HDOUuNkED4O5ZF3/v1r9/yNt98G6E2AV",
+	"L6Ze6KeCX4iv4CL5SEisBELqVtKcmAr1I6ChdB4U3ODE3OAEb3ACN3CFeFT2Z+GRVgiT4sysvau1d7X2",
+	"rtbe1VfUhK95ds64niUx18HJe+NgGSTAr6Bt44QwBGGYixUbSXUCY40Q27JGn7I3nmAwpUQlmmcNXNfy",
+	"CliqDwN1udbAaw281sBrDfwNaGArv9ca975o3LKR+hbb1DCOWarGklUtmKA9Q1jbRZrZQqmL039jL7yq",
+	"IHojvHaLvcw1S2JsKbPxUZ4J0zj2sj/RwRZK08KGbfADuA/FXjWJB5XGFQjhTKQCm848tS7FJSKlJBoh",
+	"smUrlAf1gwehNNbed4VMhdZlzYN9OLwGEtNpigcb+jmST2RzJMTFTDFW6ubLxJAnUpcSMdcl4ewkLHEQ",
+	"SmSuybUhmnPYLgOuTVu47cfnp2BXIzvexLK12IHtwwtlbSNeOXNuca8GCFg151s+4EG35Dmg5wkEAIJd",
+	"o2ZNg2Tldf57UfItkAcIlVe9w4HEIhxC0fOvnRXy7nQq2G2rRbffl1Lo2+v+8/bsn8mI/CpMe1fj5NYx",
+	"7LXutfG6XwuYOgGJuhJPwRX4p6GcCYDKrsY/DeUiAKhsEfxTi/x6BQAqW8JoN+90C7V83yha6q1gUE6D",
+	"TS4IIBlKiyDJHgKAZKmPbgZGMrgvJRxzkCSXY3uchoi8ARjIrwr6eJetnt8KPiQB8H6FkGziMaLQyk3k",
+	"Pl0o1k+ArhBGxRdcR1HXUdR1FHXd67EO6loj6IMhNl43etz7Ro9Cxur2NPhHiQClyNbMde6VvlY3T7dE",
+	"NFV9I1SISc6LsZjqJGQJy1Vm7ov7IJsVPXb4oZb+2ot1EmpOkrMBjxGBVbaYDUir/kxwV54JA6GP1C0t",
+	"9l6MBMdwM6IBobjD24SSosAYBIXvpP0GIYNOBRvyWBBPwz7MiEUTAoGb5FqkffgRXbl4JPU0U8XZIGen",
+	"vHc+P5R6MDEkM04DjYEBYRLeSPlGqHAqc1JaXAiJfBdsmMQyORuAS2fZ9TITF5eGVg9JAGtUDNN8rJlW",
+	"IHIjgl+Cwb2c1hOGho9C4kTFB7MXTEf64bJ0bGIX+aUKpfhs6OG0T5455GN4bY+5g16Ss0ue5Gmic6bA",
+	"aSUrdMDNHAshQ0nSQMRsnIg01vv0GyHzbGyi83CPRJ6tYHrCOqwtz7Xl+U2FXvcxDrRQ9LXrSWdLgOqS",
+	"eWUKCWl0Y4EN+dbKur+WsifzrFhFkVCRrS7NSHw4qkhj0BQlxSiKtG5d/PfOg7HINVsNxy4VfJ2yrUO5",
+	"Nq7nwPhaI8KzmB6OcX3LYcRbCfXdkwqOIk7yOQ1omeAxwemaQoKASXHpWs667HKgAtbP1BA87EwQN2/A",
+	"TsemqsDZKKY8ABnJTBkA8RfkGU9SEIF8NBIyxm1A1RZcD5q9AU+kiPdZNBRDzXDM7EJkSX8chTIWuejl",
+	"Gi2oRJjAH9IHo3wTccAyMVQXVP+RCeRIhwcfYGsc9wOEZCojR7FIMndLqoFARmH6wigMuKSQMD8cAwjv",
+	"BY/Blsz9VyKb3OINC+Ihfm8wjs1hIX5lxy1MBMcosk0liYXCjZAbWmGtSkQGrDmFoQQ7mHwPxy7NkpgW",
+	"xgRCB2gs0+UnCehb6i7caXfwkp32Nhmy+HEowQ/IFfhZxGGPY7IgpXCqNKEpk/6yDNLgCpA9O3L090Eo",
+	"3TbAJ1AvnfFyKnLCPizRLOJSyfFQFaCF4kSDWVwkeoB0DqGUIoczy3gcg07YdyPobLWJGM6uYGV6YVTm",
+	"8dN1IbC5Zjc1gml/AD85pBtPW9jVE/QWNrIbBFW8eFTWSLRHdRjYJZjANb8WAluuJMfiCK+RcNFSCHCv",
+	"wSC/YiynYxoIzXVlHI1zMe52GvWjMXVSlaEM+edXQp7lg0Z3q90OGsNE2r87KClBMDW6jf/zy/8Jw6Ld",
+	"breb+N/OEf7n6RH9uQd/brW3njXpv4f4nydP6M8ne2FYHL14gdcevTiEHx8dHuF/jo4O6T9Hn/4Cz9C3",
+	"/pi7eJP/VSLy6jzDiPCMRcWVLI/XBvi53r7drC7vmcjfOYy0ujV2l85a5SdXLvJB82fe/K3d3Gs1P323",
+	"0Eu8QefY1L6ByETY4+rpqPTFesS+dS8AIm/xw0IPqxvX9wuPaWvumHK12ojmONWvQBgv4n0/LzJ96+43",
+	"SEYwGuqcn7cSVBAF64wUugf9xesmYd/NgLU19pdwCtA5GWhLkndhArsjkTW6HdAJhQQ707gauq5UwSne",
+	"W24ZvonWYDSd6e8kTfJ5EA7Wb9cVx56qbFmWnA1yJtUlWszaZElil6MWn3kvRyGvtABPmGcg3in0eJYl",
+	"FFolS7uG4CqiYAGYQz0BZu9P5OVQKDbAcYVS9fsB66VKFxnY9/4NXPA7yZgpGSYbcaDSmCwrrFBmiQRT",
+	"sddThcz3Q0nFO1gqjG8thYCfm8JgzmwRBgV3LPNvPxOixYiAXINngTdnUoXSRGpNjD8TlRQjPA2nGeuJ",
+	"DXgF3o1mHi29CBSDCX7kKmKn4CN6YV1aIwzkZsIZk3tbLOZj8E14lrfYQVkjBoogkaK0fDvtoN1um6Vr",
+	"wlUmLmz5kcE0NtlMsrzNvURsw12P0CZD37zLEor5aMGz3oD1wLvUbKjAx+IkTId8jAvB+uLSZDRwl8Hb",
+	"4p7HAJAJp+OLS/E5P+mhNojQkUlkIbRzEzLRYmhU8Imfqn4oZZGmbMizcwefWWNBe+dijiHtn6BFDOl8",
+	"ILQt3tD7TAu4JIf5uRAZT2mn9tRwyHVFT//SCbY+wd+jFJmn+zzVol5NlzXNvrY2CCPzre4AzKSX9OuO",
+	"sYXtn84Q4lnGkQtY5+PUEmE3Zth25m0puZRopkeil/A0+Q3nssWec01E2SDTpPEkkzOpwMetGCsvRDbk",
+	"uUrV2XiWcV+59yzrr7OMjd9+Rv85nGEo1xnsc69Z+hkLWaFHTlhQ4WGVEt7OPwmY0zEmk8rUoZOMdr1s",
+	"ElEv4uPBTa/v4B2aYgcDL88OWPRdZJNUhjrdylkN78Q1i/731vfRdQ3tan39DRjeH0jJ2cHW+AYWdcL+",
+	"xKPpJyk/452eLWao3/gbvTA7ZR+2Tiz6vEhzp7Ae6RZ7b57oOs4jsymqb7LdniG3JjGKFh2zHdhry88/",
+	"PfZjY2h0q2oyE2xYpHkySkUpnoZcjk1wRU9RJVzyNAUro3dePRS7M8RRLka172Pmj64Ushg2ur/sBp12",
+	"0NkNttrBdjt40v6EFuEQwZ4SmW9vNVA2J0P4tXFg6Y9dJxvA6jsTWa2fPUzci+dm7/mRHMxO2VaZidzi",
+	"LUZ4vg3v0G8lUlJUwLlQRMwWKg66qwq5JWRcj4e1ba+cj5kFL+NZMBZsCy45+Q2H2TgsMjUSj38usqQ3",
+	"wDqcWbJiiUakD6layAn2jNPGOpFcyZNOJYsDVt+z4qWSbUbmZnp5HqwLf5QYikbaer7/7pvjV7vxnoNT",
+	"58pPegC37NFPrfz8lGF1A91SVOAxSJ+ZoYH3Ii8yqZHkG4u8eJoGXjLcrRE6i7w38Lpk8c+qtU4dS4lk",
+	"e21yV1XfWEIBs1WwdOd9CiU4Q4N7jyJLK5QRuZwiPgE/uaeGlFl2rJ+RTlUOPiEDoQqmpm1oxntxDTZO",
+	"IgW4vqGM/n54zCpTE3l+NFvYje6bVy9LQ6QNjBiupZrp2ycvmrtSNyFVcTYIWPUdEx1KmqfsOj7tG/HZ",
+	"+rXEKLt2atdO7dqpvSmntuI+SXX51VNEYNBlQsNwrHTy5HS/XlZXR+0a62t9A2ybr3F9ysuMA1R+MLHj",
+	"Py2wTdbu6do9vWn39OZ9yVneIhgjE4AUN+VDTp2mqsqBl/TMCHeb3eZ2uyKDZnudS3iWFeNilot5PG0C",
+	"rR3MtYN5tw6mpwcf6cntuPY5b9bntPnCZl+IWM/JRdsfM/wx2nwx+KC9tMDaxUxcYFoaqwA/j1DnKyn0",
+	"PuPWsNEClWc6tnWS6lJSHefH96+0R+GdiTxLxIWoyRLi0692pZ6bkR7hWy3byvJNFcb4r7JQaBBeeV0d",
+	"cx+rY6rnyxN1z6tfrFonUx6ce1AnMxPCLxMcLHAOEsOWjoPNysv5804b23hb5KlS5wH7u1JnqQjYwWiU",
+	"ik1bm15TPEF9L0nfNqyAq4IRoMKG2S4HKi2t/4BxzRK3SBvvj56Hcnd3Z3fTiTYE4xsIijr1MhHDtPKU",
+	"FTJPUmpgd+ITHD+UngS7h9/kRSZFHEq8nirlT0WPF9og+YrsQmTMtKn+u9A541gATwOAhWd6oC5NIztV",
+	"0otMoBTOqMe0UrhjfiFL9x1+ccnHAZMIyufDY5j6GSogb7EDF2PrcQkvy3NhVIYptSG5X64XvNUsOX8F",
+	"qRre2ZeP125avBYS3mgw6XRUnQrjE70bYL9rn73IWuwHHsc8XsaQ99+XzsJiQHWda78NzXd8sgAJjv3p",
+	"6dirCZ9wsWiL490ou2a+SLnOT7BxofzqiqmDF8Vz4/28yNJGtzRu9OOhGOoeT086Jz/+2v75/L86g/Zw",
+	"K332vC1/PX+3rXazp3ov7xTbF7uXTz/vjTu/bR/sft9Kevp6KxPXKWvzVYtFrxTNf2SlAwgK0wkOm/+R",
+	"No0HAYuKLI0oFG1+YF9uogPV3nNeF6oZhfv5w4BCoeK/m0JBufqqf4jxS/lRfx1otofITEeKglfNoDlW",
+	"UI198200GU6ZQNdG4bqjtr6qR4igHfPykEb7g6QC6QQyGi5e2nM7E/mENr9mEPD+6rAV1c5s4FhYnIfB",
+	"yea/75qU7WpStuvK0jvwFSvy5qsTsfmbyzGx1YjEx3Rgl0cymnrAbDBCeAD4ufDUgIl+X2DXOUuGqCty",
+	"kY5ZIk0zwChTPaF1F9OwYEdmRjbvtHfQSybEIQYOGt46kWeIdkQ+J3qIBDZjntRiz2vcaY1dA+dCjLAV",
+	"G29qCD95CrtljH718s4cDeTmnbk7iMrNFro0t2vhe2Nm9oOV1nTa76Xxe10BfrdmrX78e67OhZxv1HLr",
+	"g5dhxckoH9vd3dkN2OvD4x/evui++/j9q5cffpgK+oWyDPgZ2DUcWTAd8cN8CTsTOcrtwGEx2C3EEN5O",
+	"qjyUmbgQPKXYpwFWK5NmKM2xx24C0My0EVK1g2nv2DZVf7ZVQsWcEDQSifKddZ6ZXxAjdJIH1eIHc5+n",
+	"ldvYoT9p02WBLdEL5RaY2PvuFybE+MhWLPbphjw37GXPueyJdILzwNR1Ye5JxAZzPfpwfHD88UP3+cGb",
+	"54evXh2+iBAkwi9bIpg0UJLRx5cvIppi/PPD4X99PHzz/DAKZQIrxrUwDYw+jXaLHdD0ghpBdhOpbCBU",
+	"B/CH/zRw5zCYGkrXUig+E8HaB2HePzo85meEzvGy33yjpGgiMFrEcgV7gW23d1jSd4QwoKYtBMrVXtS8",
+	"IsJji/oz8ojgzK7HiJPHCR61kp6eaI1ZPaxmykVGPB/47TPnKHxmd9B8S3ARs/AJ5qLewQob5Lv5Jgps",
+	"l8c+4lLtZOyS29qeHlCtZVImOhLJPh4fNZ9NRBGf895ANJ8rmWcqnRtKhB/b334JFgLBe05v6KDwtsn4",
+	"qBlqaoAne2qEWLkGCfhrD3gVS27t3F7TXBK9IsOW+V8+Tbu6E9r65tOno+I0TXoLGVd36ePCeMrnNbrV",
+	"pzXI+iH0rXn1HRaMNo1dxX9A9TgWSUDJnjC2QYnXirBYVLBK2E8GGYgRbnPZLEDdVKDWwEks4aVOxVki",
+	"ZSLPAkphVtvHQ1kF00UMsLEqWCyy5EJUYKrOTKv6iCONmR0m3M72DHQREcCgJSaapYg7lbEMYXWJeY0N",
+	"UZWwgbqkuk9KsGqG9jXofiOG0jEYBBZ+l49GgmeaZomSuj01HCZ5binRKHlqTCSw9ai7IGexGAkZa/TP",
+	"fxokqWDRUGUCjBHNUA26ngf3Qljy4UUD0Kw4hOWyb4dWZ9/i1xpHlCE3V2Rsp7/SpxEMgqdasR7PDBia",
+	"sMhjj3QFgF0Ebj9wwngDsyTJDVwERR72MbqAMWGHZEsotgZ9E8EFCLoyVfJMOED2sSpgNXhvEMD3iuYP",
+	"5xmVgTVhMddNPR3mQbDaRSZpquNMEV2dhfvEWqSAgApw/nHCi1EJ0Wwt2lBWXrfF3vbxUGTlETHtF2Q+",
+	"wUKORGbflzL2CDwXyg1CnqMPok3bfGwNecYx2oIVt7h+JUWhIaEwkGZDPja8dZwwJsy8dF11YWRwMuzf",
+	"JtI+QdoUYfcKrLBBswA/gS6doLajq1mUJ71zYe8eyujXQhTCfWtRi08Qts2NwX7sfkdWvmWIisgo9h94",
+	"AqaLHUicZAJ+Py6fQ9gjJxVg0RPV75vXMAgkUSjpDg4Jg9IN7KBSgtar4G5P1CP4NW2qbwJdqeAXeI72",
+	"ET8jy6Uw96ImItU3y6/dme7ZTO8bw0ww8WiHq22vJD/OYAsa1HGSbhzRtYsRbG27FUmYGkQYDoaKb8Lv",
+	"+8ySJvgHGsX4NDWcS6W7ac4ZNsiTqzgtqqdDfJao8urKPKOJbr0mr757qLruWrDzBKVu32XabRNVzE7H",
+	"pneq0tlAziBcVntEMfpZcZJ8slC7Z2ehpyFAnl4RIY83fzv59N1GYP6xuViXT2Tkf9c60142D8XnUIv0",
+	"QugWM78MrLgpr0C9UakIMm2Hs9oFLG5s/TSY21amwXaquAurg6nrVLl+EwHBLM3oI7ApRFf5X5NCNN3j",
+	"jYN+/POT+OPzBnhjqIxc0101o0g7YAJP135sf2Tb5rzJNSOFdwazwd290sReDmOZ9CKemKs6BtAWsUSx",
+	"68LT+1h46oSyc5nMJ6v6Sr4uuCegbBbCbJ6TZH4G1iPm0NB5oMiobZo+HcO35CfV5MImTJNZmtKOZ14n",
+	"8LCE1LOEELHPCF0i33wDLZD3qvSeVmCRqnu7K9by717Kv/KoTcaMVpeA/iG/z/X2qdKG+ojc4y547MaX",
+	"yvk5uLHi0nLhmGRQosEfTlTMNpCDx5FAbLZC+ffkQjDL1XaprHAicMYShQGkJ3rXVGyPbECnCnHIe2mh",
+	"kwvRYoefCdgbQy9lakjnJoMFfjLIUgy/mPJzk2SqEctmF8wvOacfft1q894gS3Q+5LoKmQRTdxLz3An0",
+	"zlZza7dhStImv3hSivTn7n7LGIc0Ezddh77Cw2urMA7iGAutKcYi4pMqumnqEFYru8eAq1Y3comwujLl",
+	"T/CQi7PXZdb3ROEdxDHjVuPNVHhVVVYRjHdbXXJ/66jNpLkKanL8pxXsC/zcali8iCpIDA1eFfLZlkYY",
+	"9YrUTSupMhrOyqqsPzODvTPrFR9KCRxN2fWzs2v+KRRItDnuk0wyz57T77E4X9Oy4iW4unANEeGMIFkh",
+	"9nAm8lIqXDOAWm+kLtGEMQnEgkbr8da2F56oNFeWVmwdRAtcvVO52lA6zh/K8kbxzOIbszR/as7yGxOi",
+	"D71/YymZeIchh4Vk4F00bNA4XK9GrHqzI7gHFK+j+gFshyciKyXzjPco5ADmlhbS41crc5+ZutQiw658",
+	"sEG1K8k0P0myGFPDyE9TI1dfKCx9XKTkb5AP05nlfp2lqv3gnVc2vR7UobyihuztiCikGe5P4ndkseoV",
+	"QyFzC/9oz+CHsc7FkE4gj8sDKJU0psjN1I2tcqDI+zA11XNyGRbc4XTMQH/ahAX7QKQh5THDQFpPDU8T",
+	"KeJuCeeDFQJD8ARCydPUpNWH02bHRD3HrJyHIW+Zl/J4l4l+8tlVOxRpSuNXGVG9j9mlKQdK8mUQQaWa",
+	"CaaI/7mJUuR7BACK1oqCucnFGmf11qa5AmvraIs2ojwrRLQJmzpWWPplPsfUfrRZCbtXZpyq5msrK/SJ",
+	"o64t59iM8FSpVHB5//J0JDUWSdOZWV5n6e4jMGDslIPVw1ZdrJqjq2qle5ykO4iRH41mKEAhMhE29HqG",
+	"C5kKrVnkhAHiz6BUuUpxz8uKvbAYwl8xKYYKfMY+s78z4oJyLG/ggsVde//S24FdWuINVhr7VWmyq/CI",
+	"QNnYRuZ1/mud/7rn+S8HeF6rSmYoiXX6a/H0l1HWC2e/qs0il1ybVhkYnFe8Txwicuxn7AMmLoRkPJQ9",
+	"1ymMnJUlmqztAKFqlAHXzUolwOY+0yKvaMRckUYMZSJ1biEtjl27MjV5DFWl/6jEi9RIcFLbCsxsa0Qo",
+	"LZcxO/DJThUjrPXyQZapNFdsJDLYbfBpLHCwsMH24e3tfQ2BPmEtJtbLZzxVUrBTAYtFSQJLfDrh2q1k",
+	"A9AMr2oD/HmziXeJWPcD1wfetl8nIWuSkJ6cwZ5Ff75mOR5ed7bRK6az/cu3pUwWgamblI1fPZPpQC2M",
+	"9blKaJFC7ySZrpnR/Br2eal1/txJw5uSlQ88Z7iSbXsHAZBFxM8dZAxpNiz2GtodUwLoI5YFkBN8loB1",
+	"ORTDU5FptvHjh7dv2FBkZ9jt1htsErOVh4RpQ+YBM9UFtj+55VmYXTIvI6ZzNZosoS6DNV3qJa9gACU6",
+	"lBrtXqnsRVPWnuHs12WNNJsqkd5nxainhtjmKoUOZVkuzRI5s2yWg7WOxRVwJX5DBGFslHIZyo3o3dsP",
+	"x+wx/KWjzRb7oKYBxi+xaRat3rIVGsxcG20IZVS1S11/Kl6ISMgXIkv5CFntp0COJOMMrOYM5j+Cn8JU",
+	"nfT4KKIH6dUMXVrTGzF0F4ly4U5r4k77rk4fYVsyhsqdFPiQq1FlQ9G5Mv2LLgNALYJfllVQ7+gFFol9",
+	"3XSEn5rSZuLtmdN23TDVWlWuXKO4Dk9dW4WT5pmrxR+Uz1HvYFw/0nXduNVj27Y0p4yiBLF7pEsQu9vu",
+	"Dz1OhuItQgms20O/StrZLMAieWfXdLaOWf1pmkr5tEy4r/2l36TndlUi3HTHJNLxmYqJllVVdbmm2lTZ",
+	"35MLEcqbaFMNDApZKB1iKm6I35SkhPtsD22iifUqryxX7BQBu0A8xUUq4i4BVGGDswUrRfQaqlk1lQFO",
+	"D3ge5iXXDDxMtoHDphftBO12e9PAmJm612qRASq5S26BjOp12rwygplq7S7rCPBNpDLawJ3rdwYmlcMy",
+	"+15VPV9s5ympye/anW67jbFHjg9rJGkqhdZX8Mh2tivXgny5FOK8Op6f7JaruHjTPcDtp812bQ8wfLHn",
+	"D+yC+yn3pfTg12kCrjx83QS8znetSydutXRivimzhGdaVQprzqYbdVof/27R5k6W6EB2ngrzah1WakGe",
+	"r/BpPCsr/D9v0YCZsnUL8s1m/x+MbLMi4FvuUDZ1pRUfuUlxMyqKWq11uZQm10z0WxN9xcblCaK4ev/g",
+	"yXQbswIBTYRxy3gLW7fb0mxndUbmpQxv/ZlzLjcmlR90fcJcIfvVolyLSc07jXPVtuTZGXykWVJttevU",
+	"06qUZuCV5CpXBulfNL64BuvS1jSg3E0E5V6IJrQi73FOqShWfIY5TpTUE9W+xBzgfm1I6kJpHs3w0a5z",
+	"2wtG5VgnjBRCq6mSn+gJP+C7XVuf2OhNGTNyb4x74jRVvXP6p5Awgs4zChqhzIe/dzAQ9CloVCI4281O",
+	"GzeKu0HNL3bxOtwIvyElauOwyNRIPP65yJLewGx+Wo4Zo9mqjqZtRgevFfNxo9uBMZjfPp0Y+fYVv513",
+	"320YuSM/PMHUkn2zTrPdaXz5tIQiq6zpDG1W2VnrMoJ1pmfBirtHurp1vj0N903mcYpajTFKeU9g58OU",
+	"p1A9n+zAUw4ohIWB7EhyHcqoKjoiVsg8SemGfOxnPxDGXEnxSLfYsbIUKvANqRjiYQhlv8iLDK7OBVMy",
+	"ILAQrPsznCHecMw39tYt9n35PAzTh7L8tZekciVx8K7IYee0Bcvs3NhwDV2tJOMMjmkqQgmDQ6rB8jKr",
+	"S0myY1cJzoCFQv2ePidWPYa7iF3yNG324AtDxXdg6CBUxoQlQIj5OE3OBjnT/AKWBc0TfZ6MdCiH6gIG",
+	"SuQAcIVZyzM+2mdJnyU5U70ezG5+mfREwDiNj2WF9IBXzFThTzMhe+g9JpQjy3J7f6JioS+EjFvsIP43",
+	"78GK0DvbPiF0pEM5TGIJ4w4MuIXMk7NCFboL8+Z37gz5mOkRlyW0xcIllUwVuU5i4VoojbXiZ/RCOSM1",
+	"EZjVMyWPxq5B+hp2OsbqxyyJRYu9vbpE1Et0VsZDY7GFoiYFan7QrFh20SaRBiGL4YThJpVnu/l7eKY5",
+	"do2Iodn7E5bZbddgrs25+2PO3V1Nqv9so6/i2RQZl2uzcl2d+gBoqnGfL2/yPqis4DdUrtofJNljr6lz",
+	"ZgyGIL1AZ/smSyINn5XOeV5gaVMsMuK+ItvKQoJFoIMcMAR+FxjWZSR+QkQuoVl0JqKARWfEM8fhf1P8",
+	"JMVPxKmhaxO/RgF1kpAh3Z+okPoNcwQZ2GKuOvUsuUBaRbQVTcvJZSJjdUmEyvgOQndZ5GqgLDmckv0E",
+	"9kyEtldERgkMqDcQvXMRnySEemH/biYSifMSeTLK1FkmtHa3ou4ee6t+kfaTlPjTIqlO9EBd0q2kwn/D",
+	"Q2xfuqW9S0U/PzEW+cmpSOTZiRZCmluWP2+xAyLNZp12O2i329MU2D1VyJyIBk/w339tR5sB40Mlz6hm",
+	"C68j0jda5mifroJji70ziWY7W1vTFtk0HWCdUaZxax0NkuxgonH0qrrkl7GuJVurFh13ZlQYUyxzMUUN",
+	"I3v5wtRQwoFpGsAr4puuD7IaXjHao5IlccCid/TZ406EO5PgUUyBEBGEVgfvfj/jJSx32TIv8l70BbpA",
+	"Ne+T2e9mvRPiGsIHSMfuvZj3xeJvV7lo1it6P7q797QsdNn0K3uLeKsvzk33xu2/MZLsBhYZgyn8nKdG",
+	"JF8pNf3X+qVxJsqMIqjJ3P35BJS4+DxKVXwlvBz6Kf47G7a8CozfTruC27chfv3jTPxxlv+Rij/S/A/N",
+	"/xCnm3/7pd3c+/T7zpeNJv1ry//Xsf1X131U/isMW/TvTrD3ZfNvm3/b+PmPX75rfpq6ZhO+3PxbDUZf",
+	"AON9SWPfKfn2soyPp9cGX3p6WY5+ePneqFWxiKQzDH4zABLxPosCIz6pTvAoUyOlRfzHiFpS/qBH/cEz",
+	"pE/+w2mwP5zi+YN01x8CbBLUhmSV/FGqxz8s3MjmRnDrj9j8vR3sfaldqVkifU4UAE7cOzxWi/76OajM",
+	"JRlIF7jtkcqGPF9iyHk+XravBWbou+W82wl1/n0h47QW0vzANbn41sLidVZG9GFd3KKe6tQ12ytc82T5",
+	"axbx66au2Vvsmlc8x724mFc38ZTdRWfAPKXi1Bm0X2+1WSa0KrJehRENBNrK3SpTluQ9IYWc9K8e/y+Q",
+	"bPjytf0n3yt1ricDyKfjkis/KzBwCoYINslXIr5dYhK3pqeSIpRVCyZCz8v6UBKcDlTokU5VHjGDVQWn",
+	"0b+OEhHJUOj9UEZg0yQ9cYx028nUaEGSBizy3isy7PFcK+mcIOQSxy+kykUoLZiU8+B0zvv9Fnu/47AT",
+	"MF3w+vD1hzK/QRTXPBOhNNjBLuodDVWc9BORHX7OhdQ4Dnx4MgTJluTvYSojS6hO3PNl1iaUQ8GlofA2",
+	"wfHc9dNk4t8YE6Ey11MVjzHMj0TGpwKsRCt2I0cPH0r/iMAS8tEob9qzErUYnkieajbgF6Jcc9LecAVG",
+	"+2sW3lrjb61j9Za8fQOTEMUi50mqWz0F2jXCIgi8fVqcIZE4+eB4mua4cbOD67CzJ8T+tbtwbl0HLhK/",
+	"r6g/P4g/4Gn/B1Vk1SI/2ttwmDPMZw0E+2czw1QZew2istWYVIL/kALObSKZTmRPsNdKxnzcIgKTiVK9",
+	"dne70hSEhAG9ZMThmb/8bjyH7u+e0e+7kl8Caw2CkwEnBVXArOuqvkr9xWRM4CY+JjOqugVsML/6FtXW",
+	"JndbawouU14IqwqS0wQ3UT+tHpifvts1O5Kubz7VGU7fo4k8B3Z1gkB9yZQBjOLOuo6+miG3czfGX3tv",
+	"+Ws6K7zPIlmHP4dhCidk0jrZQANss94urU8ylOK1dBd9rdaYOKzvnf15lRH7FZITxjCsZCdqEhbeMNEt",
+	"ntfjRDdFoCHvjol0TAFTN7zqO3wA4ZVS1gLLCUz9QZMCT94X1QrSsgi3HIhBefKGWn4iVTNTatjsZ+JG",
+	"+rVQ0zUT2RxxXLo76t+a9jL6CdgNC9TTolVPlnW14CLDmhypLgMmeG9gDEzfggVrBbV2KCOrtaOAGskd",
+	"iFlsAosuqAoWNPaG54pFeBgjMqKrbDFgkoLpavTYhxSMfXQ00T61fgx1418jgyRjRlBt1gquZpA2otJo",
+	"gavNX/afRK9hO/vpPRA0jJ3CeQmlQUPBGiacS/QQqHIJjPAR11rE+/gGxWhkL2T+dZ0dbNE2GDBJHkpM",
+	"qmnGTW5nb6v6gxoLnrZQkib5FTCXsGmWTcMYVKHaAGUFD4an6X2J/7vc9CzymtXoafLxjTDTTNHEhGGx",
+	"1d561qT/HuJ/njyhP5/shWFx9OIFXnv04hB+fHR4hP85Ojqk/9SS2dzGY+7iTZYK8k6EIusCGeRBxwWd",
+	"k4CdFv2+gA0PioNK2Cz3Dtj848XyjyaGYnVJ7a54ctWm2Cgy2R2Koe5OatAw/MOmPzpB58mXa0zIC/PW",
+	"IOqHiSxyoQMU5UYgkHRG8o8ej0XlvKNyGY/EIwI82W5XJma7PSMDZJ5YmZM+ufddUI7bWw3MriTDYtjo",
+	"dp7RHJm/dt2bgho9I7Oz+qqyGJ6amP03mwYjf/lPmwdbZ17uOvNC1htP12mXe+TdIqdVpZxnA83+zeVy",
+	"LsZLQhCgmrzLpOF4X/MulkfkSoeoGitoTSYxNLsEPynJke9KEZGrg8aSiuXic25ZMbxaNMxkdJkFA5Mq",
+	"x+xFZtIKXCsJ/oeryHftiD2RppyaGlesrYIvrhuTp01L8V3TVPpgpOOsgusbipuug58PWgS/FzyejIrY",
+	"TEitFP6qOW3fUbjpFj4nc02iaX4dsYkHVWuGsQULrODAoCNWaYXRrNREGOwCPqFUfeTr1QHxxxKwoBYt",
+	"FiUxTFQ/ERllqtlQxEmPp5YsirwB8E8ijZzMf2AaD0RpRdjawS5SxGpm4D4XsB7Uz1MwPVHkCElWTjRL",
+	"tC5EzESqxeVAZKL6Ps5tHWbyD0IS6Tyb8Y7lTWe5yNtb68DJNxA4meDTxpOrMv80E7P2qcoH1e3wutC5",
+	"WIUzex0yu9OVd59fvfRuxZdY5T4fJuk6NHqv1rlUztWFPpByxiojC856kb/tRX7BxwEbKpkPQGCPBSep",
+	"nWT5YMnIaMblmZgIjHb2nrWb7a1me3vBOCg+eKGegM7WdWOht1jJf+xxOjHRHPIkZTyOM6EnbD0uZWuI",
+	"ovI/zYctlZ3NOFAC7jPrQG3t7lQO1PZVB2qrXdmGB+0b2IbfXcOaOLaKJE7OklxbmTMaKCl8S9TnyjKf",
+	"V+ez3Xn6dFZeEW42a/Z2qtJopzp537Wbe2xj83Gr+ekvuHsqn2wEf2N/2dgXn/O//vGLOPz0y+d/fvol",
+	"P/4Uhq2//fHL53/+x6dN9hcbV3/6hf1lxrZbtyXcWvjHOGgLBcaNL7eOi9+7dgSzyjffilCJBdyncLit",
+	"AV4sFG73fosdEF2hJUZjSPhDBVzEXpHIcwfSo4vsIrkw+DWh3IgM5ErcPB1Hm9Nh7PmRFRvCfue6Xf/k",
+	"4Ws7ETNC13bd1mHrtYS8Kmw9JSHnR6zvUvTVFaverDj0S8vmhqtjW+fmRav94PQqtNJezNgby30OHJdR",
+	"Ao4heWu7T0cKfuBxzON14O/exgp+GgiitpqkxrKcWJX1nu3ku0rwcrXNo0+VSgWXa2/odq0JT/QsVivk",
+	"iaq1X3T//CK/r/fGnaM7JYS/NXNgUReJ5N5Kut95NdUC9z+7a+PPxiz/xvvN2slZi7s5Tk6duJvv6dyp",
+	"HLslWG0n2j4YNLv5Xo7FvdMtdoi4fsayG3Ak3QkclkHZI3Nt38eO7t4jvvk7jbpG7HRSyeg3jQK27nv6",
+	"85bvrF25h+HKWUm6iBtXSvq1C3ffXDi7zmv3bdrGWc51e1SaPNfy4pyF9af34NxMzPDe3HSvPbe1lLvS",
+	"c5uScn82ry1VC7RRLIrhUQvMTq8QsDQ5F6GM/n54zB77HX9Rl+lUOaDw4agAx8vR6pic2CNmgXM0AWrA",
+	"fLF+JkQokcSGAPNA8ooYOYBSlaPnyITsqVj4tC+BPzzXdF/S84USlpalsG/WSCBzkUDYATN7nYEBn+By",
+	"OEh4RHb3GkC7jIcSLcQhclsxPVBZHjgeqjSR5yyS4nMeEeGRLERJs5SJEm5+l+6NOzOUHs4882HmJ3Dk",
+	"qU3gQmSEKu8NLGBnIp8FMr8QtokXb4AdPS/W4IISKwCbOFNkJvhDaS2sHfu1Y78GNFkDmqwBTf40wP4R",
+	"WEbRPlMYcyvtKykuMEVh7KTKqTP4dAtC+wsJm+cXuurTurj8Tv3fVC1UWQ5rQ4u/DsDdvwBcqlYuLH/A",
+	"eCswLYvG32DrM/SbQcdyg+3YZSQd2eUgobQZeH06T9K0dGsDUMWSRaeFHker+gMucgde9ipRO7jwYUTs",
+	"YAZmRetSld8D+bQOt91AuM2XaQuAl3wFQXUFZvGNyrGhyHnMc76AGEOWpvc7bGOn1W51NtlzPjKT8iHn",
+	"uUC3y9VMOI0RGHFHSE+hdKIJmx0jHIUjpgDbUHzmvTwdMw8TN9EYgsl4L6+Tb2ciRwPMjicReiUx9w0L",
+	"rpq5niXHan56DbH2ZxcdoldkST4mbulSkPxdkJOMZ6LnZhxBooVBHpuWKjwuhYqkptzJrpPiNE16C8mX",
+	"W7JuBoKn+eC3ufJgq91mXLNUyTPGbTBa9YTWSEhPwV2QLKccSdaRwsbwlbXqjvAP+ODGLbJQmyfU+Spp",
+	"ciEWPyUTfNEr8TEvyXu8NH/xFZv3OawCg1eWQvsm/QeEO7qFvbrK5sRRlJvcDoM2qUpjPZtZ6r1ALkpQ",
+	"WkiiTwGfHk9TkTF+qgpEZAcLmyV5wHRx+m/Ry21bp+X/R/qpLl683Q5lrtiTdptpJDQuk1GwtVWvV4wS",
+	"EdOD0tTEO+iBusWO/YcJGbMk16GMMBgRITsSvNCJ+dvpUCREsqkifBYmJ8YjQacLfw/P1wN1KTEVFUqT",
+	"m5CskCD3GNyZic+jJBMa3I8k1yLtr0x81EPOkx9UGl+b72hhTqI6OqL8Ur2moGaFkIhm6ySJMeRqA5In",
+	"Q/vT7TYeC1jBRrez1TY0Bicwu1ey9izB0AOTQ9Qw16fTWeLVaWXiE27oh540O53m1vZx+xm9SIsQyH52",
+	"RuXVsyRkXDMr7T1iZPoZQ3a4qWofuFV9oHmS6XPEB8siTYNGptTQ+3PWYrT36B3gXhTC6zb+8fTH/9r+",
+	"+fut1zv/fHK8+6//+unw/fHPH7e2d3ZNLNPdd6W1i+v0xA8incdCBOdthYKPwzvjHppQXp2FOO4rnszC",
+	"vqvzd0rPdcY+NwpkScv4HV1Vt1LRVE9tFLBo0puCz2ZTwCDHcYSkKeVnrWvofKJFuvMpIEgD7/0tpEHt",
+	"65dfhpJe/sqfexw28L2bLV0k+OLRfiijemqbyGRsklwz1PF6n4GqI/71npL9NOnllgeep2gewEA0PKmW",
+	"FQe+sLQ43gsbFhx8pQlmHDdo+zcuuk+WE7VYlCvVHHI5bqLlEZnigSyXWEpsilHAwtGaSkIQzOdSGhwJ",
+	"jWUPu2hzoYTQrVBG9cQ4UdeDHbMFDcYmSDQ7F2NU+RgnTGQoLec+aOtFebSOlXqFnD+Lkmh9LJmBXos4",
+	"4Z4Je2fbecpmpKWq8BBFBIRaQ0RkphWm75LrkIwjMgzjpI81BW667VQu4pUeK/Way7EhwtIr2eoLuqYf",
+	"PWetGtcibcA47i3PoK+w28zm/ToF++vLg+TwqkrvWyD1qkjI+SRfU/LxKuKvqtS5MSYwX9w9HGIwnCOX",
+	"kolFKnJR5xqmgmtTPQeX7KOotp4cpir5GU8kS4b4prlIxyt7SzSK1byl/mue9wZ18cWdma8VrxzDuGMz",
+	"8OorYMJew1xTCn9Fa6uzQITlQ85Xi8fcH91gtsayyoEMl0a3gVd9e8oBhjVHsGfo6CdV6bR0WLRO3gTz",
+	"ciUYdUHDEAw/qXITgolXJbc4E7kRIyuER9fRgzJ6cI3AwKyMy7Vc/i9rgX360EXw30W+iPj9qowZ8+Xp",
+	"CgmlZY0e2EcvXzS+wJWPh2IhVtfKC7sgPwXZWTmlOmBakUjmrJciGhw47YMkFsh1FMpLVaQxOxUso5zh",
+	"tKzWIu3PEs/P8cnXF9AmrDArrE2i7hw5bxvnAlbSe0nYF3XlChPdQmBTKnzeL+55mCLCRAjduNtZJuht",
+	"3n6GhKRVuQfG6Vpu1WW5e0WW0XkxW9zJMIx41UgvOCgrCqy7KOFTIyH5KGnZ8zdHyHj1J4xr9uOHt29M",
+	"lHIohqci0yyRZcYO289qU9zPzU0O9I8ay+RvLdVtn/RC9YqrikVcWc23nPu+swMzt+CjZiPcRfr8Bk5B",
+	"dd+P+TBdbt8H7HScUyYd/nHl9l5uY9uxzGqugv+bqutf7+ab3c33ahdbaN6ZO/hVovOSdW0BsjUqda+y",
+	"8rOeGp4mUsQm2UMAwsNC54aUDQs9MOk7bLEjeNsMb6vLJlLzp0/nYMogq9wY2IlbhR7XMFJzmxJonL5b",
+	"BVo8TXS+KF3bUSYEEXxyjfUmMUtkrhhn4OGlwpR0slP12VZu4jBFdiEyhms2ykSuuzClObHW2emAWyaS",
+	"RfBvmwBUGf5XFWibq+GQ7zNOXCzYp8w2IiRU6WxhF3Ioo/Z2q7PVgg+jfRZtP+5sPcY/WKKReYttsxei",
+	"h8oZF6OzxV7DkDf3S+4mR7lBLdD+IsHjRxUWoOp6kR+RyF5a2Jbu6D+jfeJCncm7l8TYTeffmtqWazaX",
+	"QEgymL5QIp8Q24i+F9kZ8958k9a5bJ2CHwTsRz6LmOjXG+GWaz+j/xzOaASta0ide83Sz6jpWJuF0Uyn",
+	"C2kTfZDmAPYhl2My2GZuRbYRccmGRRRKOJCaHUjJiOULt9br//m/6HIeSMn3WfSaZ78W4reI0Y9f8+x/",
+	"/h/OflT6f/7/7O8868Ffr//n/4c/ggV8zrUIMHWMBJF8pHSeqdEA5MZgPBoIaftUTe8c8j6KeJ9F//N/",
+	"o4BFhensL0QE34dS/FrwlGSQVniJToZJyjOWihyl20b0P/8vptDxf8T0RoKNuAJe9Vb7YW6jK1iN9pF+",
+	"MwARnalCxiCk9Yj3DLHxqJDjnoqFv3K3RYQ0eYi3H8jsH+QsFSCwneTOB6CglqdMwnoJyU1zsDKqyn0A",
+	"FkuXRe3O0w7b3d1l7c7Wtjlc3+3sMfMxfWqkNO8NQonVngj2QWrRtiGLz7mQoKCNLHAGSbXCs/yZykIJ",
+	"ZtbkcYRHrkLutL11xYYIw+/+tvEL29hsPbbsTpu/bwed3S/uw5sheJqB0wB63TKuTfTd7z3baba3mlt7",
+	"jSvI0k6m2NJcq7n5puJHVAVTe9lTX6vU9/2j7oS1d9LZgfllKGlTsMtMyTOqg6cNDBZLJv6NNvvUuhNn",
+	"7Ky1H2YzWQa3q+/7rCoK2s091qzlLasBTMRiLI9cmOpoiBnX2EHEgpvkE5JtcDGX7PaE7nMj2Br3SKRN",
+	"TqqZBjO3btOVP6jO7NPdJ63O1vZOa/fJ02etvacrcwo/nPmdk1h4hS0ESzTnf7rF4Jxxw8BLrYtkvJXi",
+	"GqRs69D5NxE6PwLffVT62za64lzwPwslWzCzR+cs0RRrcf4vqNHMS+3pHLSoDXogzljV+g5Y0kdwFxmE",
+	"Er1nqXJ2KrArLVeMk21mH7BP4NQoYDncmbDD8iwZDhN5FrCPMgFrHaywbMjTRBOCzsabo+ebBphNC9ZX",
+	"aYw/14pF4Pf952FpuRuDkUvp2/MRAYOhawZWQVyQ8BC++ie7cKe9xyI09Js5PxfSNcfGSlApSSYuBE9D",
+	"SehGNiSBr7bv6QwyRQqZ/FqISoLiko/Zxk57j0qQza/Nw4i27o3KB+DJiFQLrGDJFTu19/IjFlVLFuM7",
+	"G1oIE97B2ApB7dltG+3DUESCy2Ic774XO7NBlXjTBdHw1l4wCKxk39q3AG7utyORaSVJl261OyzFcKAu",
+	"MMRnTHCuQxmNlNbJaSpO3HLoqMVIOSt5Mv1116SGI9PjTMXZ3hKGMpE6F9xfS3ubprtNFFRfDgZIVIMs",
+	"6nEZJ7EZynPaqBigGgbmfGAHmf98qpengxrBicDQbqIrpc00KS32ss/ySxVKc7FxRiL7Xpk5lpOzyXpK",
+	"mjRgOg5ckzasAsLVYeRrq925IjQ5r6lsVdLDG+0r43Jm6439mdXfVHR9IGVj8TR55dLbaQ9b4g0+8AsR",
+	"r/QCeGWd8WLFupjXJyXFpRXs626pmzKnlmow8jcN6ptjjp11ft2JyHmSIrpeRZGSyLMr7XWnTFB+28zK",
+	"6dh+k6syrUHLj8GaAhSZeYbHF04Yoz0w9h97xpQ53lgP02h3ftz7+fnuf7f/SbXneaEb3Z32XtDIkxzd",
+	"pcNq7J6nYDqNvRcoXQo7Sfqxp4GXqYO5qoHFV+rdSduE1GzdHE4r6W4oZ17t+Yy1qqeLqxXKOQoOoQLN",
+	"11VrZXr69kPpqy2jbyvpsSV6nUyopK7ZiX3tXqcHWR5uFL4zw2d6K/V+yFeo/Z7yS/zDGjQmz0sDfZCJ",
+	"g3ATnS531Nlip3puc8sL/BzsPhOmxPDcJdcGcBGLGietdy7HPnJqwMSFkIyHsgeSN01FTHRIicZ0pNXf",
+	"DjF6kICbNra41eSAMRpi3GXkZwy4bvoVrdFKdiLddGU7camOGprLB9JQY6bs+iXad9zBPLVtup7hgDrP",
+	"/7Z+C7a8nl/TCV25CxwP+txplXXj0NidAC884xLjfuX6N68sFiLXnmoCndx5X7WfSElHdf9IX6MG6Ezk",
+	"pfC8Zpn6Em7mSh7mzVP+l/022+1n05N9XCcS9q92YqcKs6qjeuhgHnekdB54X9BqZvcdhP8Xkpx30BVk",
+	"pgMbg3BUvcH08f04IkYTOJZUMGdr8zd+/PD2DZ1nhhdvTiUabMY1YAXeJg6lTTpEskjTiPVSwTNtAvNR",
+	"wCKMQBMCRVmOELXY4WRhZ1+lqbqkACkGVLMidVWQ795+8IPjnsvux6SNR52X4k+zy4FiQz4O5XTkOzAT",
+	"QPQq+D4uh+LIdCynSSUiY+4eytMxOeZlZH4lg52efjMG+yIRXVzkJi5ybZhrqC5EjKapO4NvxOVE7ZCJ",
+	"v2SCfh2U4TAqvzItWFR50218t9NhOzumYIjt7f1/7H1pc9s4tvZfQaneqiQztLx0Mt2RP3mSdCc1SSfX",
+	"cd+uty9zTUiELIwpQEOAVtRd+e+3cM4BSErU6lWxPiUWNxAEzn6eZ61oEc7MJ3zNVaLBN56FnhvJPZtd",
+	"PY+6x3Vbfahq1BHE1Ww4kUmfNDUNWdM2W9V/2sB72kXwrm1FoObbpvjdSobF8pjetM/W7KBdP8p37Zjd",
+	"vsi5EdTcu7nh01hH4VQyV5CWJZVlsHkAM/hYoOcnr2ZDlOR2tJMxJ60N9DBAKwp0fUjboXp51IzUzxJV",
+	"cvJRtewgontygyDfkL2WeS1sgLlsbHJQ2gqmwVyZOcvK3qWgyM6YS+sModi9bS4FMc/VI0C5YJdiBDxu",
+	"Wk2G0ogUCgzqMUtjuZXGyp7v1eGXUPTB+kWO9NDiq8Xbl353yi33dRS8SKVlNneGQle4729YAXR9blVE",
+	"xOkANh+c9MSw3oBL5Z48caaf5T3bZm94nkmRsy7vXRYjn+hAyNbyGxbKyszdbIIF/mVga55FBuut0SKD",
+	"Iw8j024u0RYL5hUumbqfz+A0+ILSutl34spNilYMIT6O9o4O2hsYXW9gT96P0dWkqGE8VOWUO+Gn5sYV",
+	"dpbX1kSv9UiophB2NW9bjHp66D52TZTpuiyMVSX/ecwwOeNOCtXCdiCGmEptsthg46NECkl8xRI8fu4E",
+	"fbJWmpbSyLs07d0YeSAdGm28E6eKFhl4aHxsScx9Zr9sa552X3x1w1vaZV/R81TuigD14VNHVHw54CoV",
+	"qQep93v46S+vP53GiudW9jJh2OELMGiODiL29t2nkxP2/AV79fMpO/zH8/aLo+fPOo0GH6vbe1GsaqLI",
+	"V3nK3Gd7I2aEM8GChRYF84yRdRYh0C0aWOOBJjZjJ7EGXLmnQe8lBNKNQL0nU/cDr3dCM5xJMxVxxz6p",
+	"uRYQXNNsAsGhayVC1jM0cCHMCbHgaHZp5scR8ce1UG5uciuaxfl1ugNI+jy+BMGsIAZhcjvO9wd3a6J0",
+	"L2vkFMho6TO1ziLSSjhvURnesyCppDXNrm4UK5KbXsJOC1aCraiX+TvfycgLJdLj6R4JXy3vLquU0SPE",
+	"BdCWjAciF7UhI2qlglr/svI7UKP0dR4rKuL3QlqlzpJFR15izto5baaGpvYzhRzcjERu0CkGKarzlwtE",
+	"KzMMhgXK54eDn46rT3fOoBsDBKjdb9Iyt7pMte6+bgIvUBZwRqOugCPzYTPW9Jej1VMey089AfDua7Oo",
+	"1Ot9/UeA0tqj9Z1q2BB37VTDQ0+FKbJGLfsBg9PkWLuzdu70NrrTmNwLtBBoydqxLnOiA34lGAGbj6Yd",
+	"6giyqGDkxqqGupscu3XRG4i0yEBoeedaQQ+m4NA4JPMmt1orEeBt3FigJo0qpLsCstC4+lZwrUNTDluj",
+	"AnqXbblbCw6kCeON+n6zBAzaJ1vgn9c34C0mXO7DXafSgVxcSTFeCXi25qRGgCHLKhCy3h4j/5db5mfO",
+	"RL6UMlbgC4OoUhgF2MhMoWF/oJW0ENzrrGps+d7SMO5qIKC6pmsABEfNeAM162HaAFjVkHD29q1238Mk",
+	"faLvPK/IEA/v7IRttBOadDRbQUV/33qLVrwPrt2Tjrp5pXQf4YWMqwXso59yPdIG2nCUGJcMpJjt9nYm",
+	"RkK16ks3gVVL1a9VBP2GDH6sPI1EV1wUClQK2bkEgt41QvVEh1pree6sSHgyXtTXOZYJonnAsyggEvV0",
+	"lgl+UYQ9ApWEZiR6kmfyT0RAIFi86rgIO6F8eMSKEdCkJgOdyz+1Ok/5xCQs41bkbYbTwjPDDLfS9Cc0",
+	"IVW6VUK6Q65g0pY0ULDCCWnrZ6TtwnH4rgTiRGLAiRQ5Q5ke1+dgOlPgHA5DMq0ErqQ7ScMKU/Asw0EJ",
+	"bE3tCjt2UgKYMBBM0v2vhpMgjQ9qd6o37HFFlntX0C0BHiFWVPiJ55EFEnjrnpXwAPgWIoVviZEeNzcD",
+	"4KE8YW4lojyzsRpqY5GWuRq7fwqxkMAkdSWNtCZ5hu6wJ3wBFDVuGdzi+U8M2axiFdaG8dTsQ6mgokKM",
+	"RQ6rejjVP4aJS+KFxoXBuoV1dwcUt1j9FDFg6nATR4tKGwSPSBkVnlZv+AQgSM0xbiK3DGrtajAzsSpG",
+	"zGp2eHTA3KqrrE6/4hsMK7ePl8MSZFzdb6WEe6F60ervA50JeNFqeWqdmAVcSgRJq7KhANVDuT1bnR+j",
+	"VsYbzjwCBTLUuXLav/b4T9QHyN0Q5o+gmQTm8KhGrLuAtuWnTRl43Se7aYiF1Z/cZJS439VSTAS3IHdo",
+	"CBuaq69h7W2dtTotmTtsiLqaqxlhfowCH1krzcC50zkbiVzq9PvhE/0ebW/31Tjgwwa75Ynx6rFqioNl",
+	"uTj5RwSPILwbEoClTrvbkFIDMeeM8T611rcpVuSmNfTfLyF/cydHMxk+Kh2VeaBTMRYiMAEKCrBLfMQZ",
+	"NiJYsPMMl4Vtnmi03F5pwxw9d3ZdLfZ9RE4yrnZFEMvaHnGJNoi+BoF2F92OGVf3X8mQcVWPM6Bv6Hbq",
+	"ZIMaBn+7+SiMPh5hZvyuUGpW80EjdMGIKsyfk8MdnEsQqzKX5hHryvItzL8GT67NTlQt9BEoM32NmJGq",
+	"J4igwWlR6DbiKSARZaJvGc+0EuxpQhd45xkKHijIB3183rOEu0gTA0oEHgG+X6KHK1H1nPMOgfwRWMsg",
+	"hRM3aIooApGcm5Jjxhtewl2uNPjBIofIOjxLGo+1lxL7Bb0crus2S3iWnev8XGFoIek0lI8cM9nHMVSe",
+	"GoAvYgWPiqCAwz0QQwBhfYPUD4+nd3af6Nn6LjKsyxvxkB9cbQTPslptxFCngGpd+zwg2aarKCpf5Vym",
+	"bjYOo6Mvkb+DW0PrerMnsP/vullhjpI/wQVUrahojM3sjIDty51MC4kOkhdDpLYmbULCEGWN0Shuxtwc",
+	"xypBgZJAI7qp9oPdXo/BrhDibq04EEkL7bhGOnE4/duMh/si+Le14v8H5OAutw+nN8/2V0iEuZ3j854A",
+	"UD2kSSqkmMRdhRdD8B4DnNKwk0/v0DMeCq6w7CFlAz12dmQujM6uBPFINLCX4Q3PJiNhbtW3LZ9DEP1R",
+	"y4qvdn9gb4ypEKetUJkwhiUnBN08ykVf5MgrOaU8/xs23WLlCedsrDwfC/eh+6a1xWm2i/zQA9T+ZbLi",
+	"Yn44qlxlYXMS+TXd4YlhiXv9hIG8de4e4OOLr6OMS6pxCknZqT1adVka40/lHlqlHglYnUYhqzQ9wjr7",
+	"CUUaKf/tuU9G3A7KUiQ3NxuXINHgP7t73G4tUnWadmLmu6NY5TU5s1Vi5j+FKMQSgtVKKsPjNDg30LkB",
+	"KZ+w7iRAKoVAw0gbiQUlVFc95tDOH5qS2+xXoknNBSSG8bSUTyIsIyjRKAea8TyXENvBApehTJW8GFhE",
+	"WYAiD/dQeBdCUQAKc6i9udBKHDOrUz55YpCCoSsunOCD0QJdBL3WbFwEbrkwAv9fMIGr1GJSGQsUQeBQ",
+	"rYbx1MTe4Zyay5Bxv1bB5SzpHnxCmsCAmwEVRX/CxHUnLBV97nx/mMO6jK7VGzSOe5q8bSGbOTkSrzGj",
+	"PzPYjyqbhCUoqQEJ0yn1YdFqmzMmAo9fdVRn8MDPeNHWkVDh+lxCP+XXf2tXIPBo8jJBpv+HJJhXWrhi",
+	"Nu1MLSXmLedxVklEb5DJCUpx36mQPSW+2vkloK94ltWxlpy2GnCDBcckhjA5YGzAJ8KhR8SBBK2OuR6S",
+	"douVV29tdjbW1bbMwOXjhgY1zhXeH88gN0eHLSh/41n2q3vNey1+A5DFv5pLzNYIorsXQYHtvs1dR9Lx",
+	"yfOsdJSyAVgfLZSbwDneiez7iaLDztoTw5GdQAC9Spvj9359zy8Ii2N+cMXyrR30zs2rxVcgVKGu/qtt",
+	"6PGr6sVKxBs/bKvT6jqhN08hPtBKrcoK3qJ4NaT7/1xaoXV0cIAsecBCzbvciDLbz6lhL5fWCuy0QG4l",
+	"wXDrYxjNbb5YXYkciLuVEKk5xvaEsTRU+JAWOcD6DAqb6rGK2IuDH1hSeZGEig4gLOdmOFZdnnHVEznL",
+	"dWGFKVW7yIwAnIaQdoWFC9CFJtTuc2Yg4UCFF/1M9KyJFSfGaaUr1aXhXJ1hdcNZGdR7YliC5F9Qp1x2",
+	"ULkniq/WdNwFf2NnU3NI1Bu5c9qpfyLQVnJlxiJvz1xWngArkLw3kV8JZ4UWRuQdz9gJf0VsxI0ZewCj",
+	"gfYCMe3uX+Tc2TrmP1l4TrhTeKC7Cct47xKYcpxF1WF5oerXY1XIgtGKr9JYphWkM/AhHZpmEBZ8CKyb",
+	"H958+Hz++uTs5J8nn9+c/3b6fvaW2NvD+rkQzqpTAoo8zNwTaR36nAqIfD5kE0HvEbeGYmjYUF64nc+K",
+	"UdwqZwOvdd80S6FDgqv6bWAtL7/RbEwAanNCG4wRFt/91ft3v757dX727sOb8z8+/vqGWY3tsHR3d2nc",
+	"YmagxyZQXELkp7IQZucCi2gMbFRhEFAllebSvVq/yDJYe55enacgC+EuJ4S26Y50BWIsEvJWaBLyT+mw",
+	"vlTSDHCPIrbe7LLPCiDQoq8z5P/WubSTDu5I3a8sEDO7R2hM4W54Igy7UJAi04U1MhVwm1wEu4Vd5LoY",
+	"4Yf6fHZyesZ+Of3426fz0zef3r97dXL27uOvuDrhCZ/Flch5VllL2hBeqhEWY2seYRQ3I/vF3Z+dVp5I",
+	"bwo3/FX7oeppUUrzgdvZLwkztSHBahkUFowhJx7bC+SJ0xbHKIP9bs70BTN8Yth4MJkTgjsFeBlhbjVb",
+	"WD6kkQ2Tp5ONoyd3EZ24M3NqTpj8FQjMvPKlbj1GfgPRAPeY0qryg0IbROsFCXMMnMM5rDthsgHEF8GP",
+	"dD6ZH17OpLGn8Jwl8WUIjOLT0Grhl4I9TZy7mzxD5QybnX7v88y4A0qMfVtmPYCKceWm2Kk059g0WAuf",
+	"UpKqq3UmoJZsy4KkbpJXoemHKd5x9G+ZYweVADntIy92YF9hTwbUBmwa76xv4y0m6j9JU7CTtR56tBBy",
+	"lqijWQ7B/7Mim4RUcxAH4D6AXGmzXzn1MMcKmeQjJi+UBicJiPXdrLvXaAxXlhO6rGPXfcKHFbQkIekG",
+	"xg7Xqf11V9wmWfj0QHEC03NuMYn3j73Dw72jH0IvbhvLD/4A1x2TkkHwk3aov2tEHEAr3HLNaWmsTE7T",
+	"HfH4/RGPL7mKDwVSjO8CkzdTgZumJJiX6a85mukhUDc7cVGhdNmSQKOb5HXomDXAns6QMR8zDv9CgI20",
+	"aipAnkLPEYb63MXSxIoYyUrelsQdOpepSaBurtqChIgZHKtvMcKYZXoMEQpkd3LXxkqa2gM30rr4/ptp",
+	"3cfLyezm66YyW4uvesvNyVRR/Y7jeIrjGDbZEoLjBy5a3Ssszuo8OFJjN+SNIiAXwpK8uSaN8XdmAHt9",
+	"8bjLBm5GtH7ndV7XsBvvIKKxXJjdQTe+m5ObYx1us9fe0oLOJ9Q5xuqRqUVcoW5Z2mpc5RizjTMcUcby",
+	"CebMAoeUVgTWVkO77vdh8ZzXYK83s/ZQnN2AtXcThL69TJspFrmKPIa405pS9V64eCHMg5nTHRXvQzKd",
+	"p2IWux7je6K23a4gx3LlVY96PCDeWg/dsg5vGRUw+eI3BjjDUM/BdJ8ZX3mAWKdMK/c9naxzR1M+MVGs",
+	"OJzqXIKhdsqpQ1BZNVBX/OBy6C7sR/XOFKcIilyYAKdVpzCLmFQegBcaNqgbEubIAJCNs5zdqNrsDe8N",
+	"AnePwWIVoqqJlfSQM7mHgtclai7U7uYRE1+pkolP4dIyPYQWS3dYenpcNCHGIstCrUc5GqejT0pQGg1V",
+	"JL7c6/DgwM9rxJ4fEfSpStlh9DwcAqg4nBeOGcuAFnsYHUxBDLZZosRXe96D7GrCnHqTqhAlCRyFj+q4",
+	"hG4fVAtV4TEDblgSIGYTnz1SQhC4bdiw5Wno8jGO8xErGHVOGMM2eOhQ1RKrM80uhRgBivFo4oHVIqZH",
+	"QrHklzdnbN/YXPBhgsNPsLJeJDjMCKmIoOgPlkwduAjAbXCZYQkLrXRqOhsKrojnV/sB1ayp6hQtdGU/",
+	"+023cruYOWZGuHOtCBsM3rCnh0NeT9oT+oz4OsoAgAasout0k0lLmADL2sqi1pB/fYdnQ9Z0KJX/M3Sw",
+	"8jwHEFlMCdJhMriMnUDflhPVrdm+r59hraXc0wjilonmt62t2aRWgdDdtLtuWevaez7nDXpZYeSVOC5h",
+	"mQ+ryMZJObZkzlv9OOetSrTfm3upZYY/brvbL+uYgk2eB8uEm6tb9PsiP4cJPR9KVVh34UHkD2DfTe3I",
+	"GuGhOhZyWuCWL+/2w8E8hOSDl50f3M0qQSaqOvd3o7h/q6OKLItayBRX/WEepPJLHOYfCLtsC9PqtAIi",
+	"fQv3ZOU+q4euvkStIOm9Y+b0MdZ7kdBCkVabFzfGc93v43mkK89BV+L39JoST4DT/4SgXetNkeuR2P+j",
+	"yGVv0MJjYF/R18107xL/K5QTtIc/VvCmW50WvEQrao2FuIS1cujeQoCrLK/EeT/XwzB9h05KfPvyDZD5",
+	"akeO9o5+Ojv6oZzYiv7087hw2Lr+jcpbreG5Bg0yx3ssFRtgB3uae1+/NI1Vumv4fDSBQFtZHQ3mesXp",
+	"8lJ/45KoGXtoeztB0aqc6yR9BjZMbzVi+8iEGDeHQ2kt4lGWBMilrUKF4pG7Cv+/5yzfWIkr5HP4/e3J",
+	"2e+/sLdnH95HzGCvAHvZPnrWYQmc06EHJxFLZNpJKhasc5RAMEWxSlJueSdhnCWv/PkVQEj3EfH0EquY",
+	"yX7FhObm0hAXJySqY4W2PwwCgC5pOAORZRrMf20EjYnqcnAen5iSEcIjRLTZSazwMB4Er8ddI1TqZ60v",
+	"IIcOFhFnmQYPyTdQuNkhaGXAl4EHg6uZOKtr740b3d671wkB2xRDUWYA2QUfATqpTDM/TLifAWdjCFn2",
+	"TCoRq6cAG6ECnQVQqmj1jPzNwxfUZ2M6bv4AJQ9dCJy95+F4hE5I+QYMs/Nldw6VztMwaFT0+go8zMj5",
+	"12XH0dj5N24GqE8wF1ee2CRW4WAvk/iN9ch4T7fNTgWNBLykNjvxD+y54VPQG91eXOjOAeSW/C76LZn2",
+	"k9FFdnfr5npsoJYfvsRnXeS9UPQPn47H6lJMjllh3Ke2vQGTylg/ITVfix43383CseNKN6s4WolME7/O",
+	"YP3gus5FTzj3r250n/TTP/6R/vbKm9wYdC1t7tqCq5VIV7B9jshFClg/YPc5WdTqtP73f072/uB7fx7s",
+	"vTzf+/L3/9eahQBqxsXwUij0b11Kt3x0PzDXeU8SZBI6kDV8D1zH7jLf++Y/IxvyCSyY+mxU+VmCgdfs",
+	"jGiAETYbTgnf+/P8y9+fRvSfZ39baVoSfHGA1gVZVhF5sKqHRmRXwrQZnRmR+V25gmemTsTvAW2m8E/L",
+	"SSEExDnl8+QgVadBqGLolGK4sD4Yp4anX3W50wQIU7CS90odVvWasKi34ji1qlI8VjLtML/aIXTFO+yv",
+	"b24/1pTPnBPjFuqfuNWJw6aJW1Hc4hZ+a+B/8U4GnObeGE6szjOOGY7jepo+o3LoXKaxW0dx6Yj4v7G6",
+	"KPZ5o1i16gb4tI4PyhlFg4nYb2c/7/3kPntlCb88OPjx8OXLoxfPf3x+8PLl1Ar+3zgu3Nt9aVy6M7b8",
+	"G3oQghkRAzdEDCEThjK5VCC7loQts8g/k4YNaioY3/TLbKajqvnuus0gEHqgLDGbG9SENLQaxQbAocMF",
+	"myBzERjHteNLYO0uAP72zj8CekAMhX5YI4jUQN9VD6DQP0q7E/H+iLrWFDfyxjX8EQJAJSoWYMz3RZ6L",
+	"9Nzq9aNAqwcsVkFEedxJbpyhXfRiSRmT9bu5AY7jfgCocET3XryE6yeQiVQFLEBYrc8mUrljtAT4qiSO",
+	"jpjzp53zUeTAI+pxFTZAowqS+4FSTdwLepQvDNrJzJuTmXeMFyVR/O6R5AAtDHqa6BegdQNq+dC+r8Tk",
+	"CnOLzH+7HoGA/7RY0TQyHdAFDwj5aRXNNHctrtcscDd9WHWlpp1pjo1YN67YTkN0iAJgPu4TQB2NEAob",
+	"tnBUT0ydp1j2GVeTCDq5/FDDloYwaoXhaQP9SLfc6cidjnxcOhJy2uXx8kDAWKzsQ1CosVqoUY/hhlbr",
+	"PcHzbNJ4n53WvW2tS/LsEWreqsoNq3CrVXMm+NUd62Ugh/TpXMR5W1FDQ1P0kOeXImWZvBRjacTN6WmY",
+	"ip2S3inpnZK+lpLeKeBbVsAfeH4ZlC/jSLf7OJXw9ipeqnW9S8UrK60iHtx8Na8YBnuTPjHccKdrd7p2",
+	"p2t3DvH2l4bw3EIFKKIH7LzibfeKfbXFrejnd8YUgD2mxDgYcTMF1NjLWad8gt7HUE6G6P9RrLB5M5Pq",
+	"0lDDI6j1Rm1+KcTIQFfJKOO94D2HDmH3BKfx3d2cFtIBmXFxWc98Ve/n8u61/bWAQns6ywS/KOZyHB35",
+	"0p7Wz9C54ykbRlJhfd+6JTdnftHdGJ7oTdgj5ac/nkLvdIvot9P3O6zOudbNnVkc0+I6AbNgussmaX8f",
+	"NpR/MakIyRjNKp4By4zTAyCTEqKSiRUJWWkYnYNij1sUqwsonmbto1itQfG0QyW5W0vMi9A1jLA6GVT0",
+	"kI2yhq65Vey0qd3SilrTO2UjW21bEGGJCWpp6bLb6XSub8kJzDvc22XSAO5Gzns24JnMQTOYqW7+bxrI",
+	"LYYW/CPm6HL/eg+a9+ShUIRX1sNW8YOPubSZRMdjAdOJUBZaBTU4BgF7Ryqm8xS5g6AavjG855+xmAjl",
+	"dz+SVbhQKuOpFqmuwrRdKaW/HrV2bSB3xlbtp2lb+ar9+N8om09W4WShGd61QG0jK4sTi+NyY3u5GPb6",
+	"phAENZHy4ElZmlGV5+VjLqRxu9HDsQXmaa6sAVN1KLAfXCvBusLd1wDpYKdM2CCGqYcUC16INrClODMj",
+	"0ZM8k39y7LDXOfW8qwlddeytGroV4d64M52VdkxpHqkuWFfYsRCKJf1cDxMwdBKrE4I8g/EiSJtxV1dH",
+	"DD8Bw3WdfsZqNuS2B6h0tP8jz7Idq0C96zytju+Nl6ilwMeizqxjPMZVDVNfAntfT2SZSCPm1pRIo1hl",
+	"om8jZgbOHlUidUPNRcDU8bdiA52l0LhPv3gcOwRkIbgcCIpRHyqdN4WAlwvG09QddVOPt8aJhwcjVQAL",
+	"gP6h2+JMXwiI9eHnSv/Ne+6dYDLdUCJYFe5Pgtgb8gnLABhNB0wQmHJDYA9wljRsILKUEgI80OPiD0Ix",
+	"gjsqzdgw1wl9wKTNULQBJkEqnJ2LHdlwAk0DoOaNJCD82QGOuboKQgjxq8VHtBkuIQIlqGYoL/iVYMUo",
+	"YvQw+GaZ8E9wt1XaTt16WGlcwVAcTbuvMap9qAiebcISh1Y5ROaD/6Exj28BhEijXGDfHYBOwKNxQpFV",
+	"0mKNMYoTkbKJFFlqSniHGvfDgNtY6V6vGEm3Pyy5DB6I4Wl3wgqV6vpKfXZc+TwYv6X9ssAwW8bEVFPa",
+	"90vJZC6lqgdZGxG5atBOtTb0vx8cIl7UVE9lXSQCp0A+5FZn+mIyDe90eHR2WL/dGvHb2mTeJinUzFTN",
+	"6WvdAAvN44GtOvc/lrBaNN0od89RFAEmW7X1FX72f6z3oZraYae/XWU4GyOlbfjB59JdHZeSFPIvQTQ6",
+	"Yb6ECwslJWzfXXD9foPrtFgrcfSoIbaOIehyO0Lkaztj7/6FAeI9pSA4oe6OuUHofOJk5goTlVqJdqyS",
+	"ADvgFdEeGXtJBwzf3CqvPnsctaYxgFEL2lCPlUd7iZXTry8OEDHWu4xs40oGqB2eH6nfxd5vhvPMf3cU",
+	"YPMdxLkR+G8L/ccKbvIiH/IegvMzUqI5YD9fQjT5pfWdWIX1mN5fWxSQ90NfytJ2Fqxe72EmbkunOR+r",
+	"5NjrUx2Mck2s8vM9j03sZf/Ia1rMa9Gp/e5f8/uA+/RTt3WVfLVdNtlDTpOkQ+vMJ5MR5AoxGuGrOVsA",
+	"PVZixNsVyoGK8Mt6Mz0RMrP+2nO89mHpgakls1C8Ny6ve6d+Q5ELxhPYZE6a+gKyTVJBF8JOy85r4jvt",
+	"3OAtcYODBn/cdew3p/++c8ioFbXCvSWO1hHuN5VTWsvM9PMUwKVqxvY+DnD9qubabefluf6p9aUp0wOU",
+	"roiYKQDe05vjeZFhmj/59PHzGdtfQny3goWOb/URJOuDaiaCIQHdyuZ9RzdX51thGm6S1f8EK3ZJWHIK",
+	"Q3cXmnxM3pDSe7CzMdjm03HBQMSMGPk9kIBGN0lpTPI521L3Y4VB8XOZJm32rs+MHgpkKxOZAWqqWCFy",
+	"asqMVD3RaSr4nQ21lgdjBfTri08HeY2tVe54IIYzhYQJTo7dSJH0a48IQPfGUqV67OH4nXUMugHasOjH",
+	"pKdVP5M9C2nzWCU8A5nvBmLck/w9KSu5B1lJd8BJSzfBlfCyvhJ5xkfwSj4WFH6jQfu/IQCt9B782M+F",
+	"SBZES6uMYEsbv9hN9H3d2Sqd0btUHg7FDW4CRtxYXxseVBUchQU84s5+b2qaw3gYhZrdHI25Ye4nyKlz",
+	"lkq4mQpT6udre2K4mO7nFFJ7pG55Q8H0PGHjKSUXnVuRNFUGSi9o0O5rEDOVAzVZQYRKewjdX5cUlZhx",
+	"+UtVTMD7ljIC//Qfe/W4Q20z3VPoeJ+KRG7JnAXjzZQlLQ11LGdliVKtLiOiNrogXShL5ktzKnVRErk1",
+	"pa/3UtBaPxCVChglWHfCSq0ZMSA44JbxWHnh7cuxAPQe6mFYqgUq37Jyh9uIWa03srLpLg/ZzL6zKtdl",
+	"zfu7mMfOyq1YuQ/IDPsOQ0evSbw9cqtlIz1+Z3o7u9yTCuTgkqZ46tVEizpUSnvyL1UHyKDudWyOr1Y3",
+	"xwrtItigdMAX41aLoOshdzYeaEDJoYJRpcegyQfIExcrrCU2oW8UW6cZ0joQVRrjlh3C+IF1iJ6KnftQ",
+	"WprySeTfKFYXfDTVdpNDvXhZnN0biJ6bvWPG6Ukgb8SVyBl+L6rLpllmVGAKYgsNjnqTf6c6HUYI468M",
+	"VbF1im6EE6Dzh4WxrCtqc/T0+cHLuY5trErP9tkG6LlUrppdvlP3W6fK1aRLV4XEEyEAnHIzwGAFmwhj",
+	"RZ7yCVAPSXXRXrMwFVQSlcQ0Iw9Ms4eslbFx83ibJao77pVb4V7xTSRLI7TXxI3a1Y3eYt3o1qMyTFWG",
+	"NkIxrBbgnAFrQOLLRGknY+Fak2AXhdJTqntKadcV9i2iXe1qRK9rqnspBqleMDnWBWh4QHAMK1Z8Li/q",
+	"nI03rhD3a8BwqO6dbaoHFd2B1pdmScM6NJ7Sqaw7YbKBa9YfX9KX7h+4rjn5sNqu8S1Wabj207LruN7G",
+	"jutxuVwbOSc3abau7pMH32w9v7X6M/FtD4Uxbq1bzTgYw8H9xkwy6+d6CK6qVhHr6yzTY2cvfLbcqZmU",
+	"eZEQq6cDa0ems78/Ho/bho6HDdTTw2cdxrF2JaGMLx3dg9h8+AvaTC0fjpJYQQO1P2DkheK2yEXCniZX",
+	"h1ESOnDffjh5tff57cnRi3+4bStTalZ1d4GTnHyPYtXlRvzj+TP0y91v0LX7l+fgjVjcCtfhnym3PG59",
+	"A6p3kQsGFPPgPpQk89hTrgtb6fcpcw1Kh2iMu9bnGjpAMl3rEHJzMtFFzvRYAU04hSeOvn5lftHDWVKx",
+	"wwNPsc54zymFTKRAzO8/aZt9tAORA9J/KjIJhNfSxCoXNpeUej16Tk3Y8GzxFbeY5Bnr8t6l7vchDJRx",
+	"Z3nIPktOhc0neyd9K/KSLD9W0kKnLQZL/JIioncM4HDFuqKaY8EFkAsaWtJmJ+z54UF4z1il0rhFXNNf",
+	"bfYB724Y7/oJB1BlmkNkoQ9RoQ7jKlaFqkxRWh0gxoL0lcgtvxTKaUdOrwuc9vQMbun+5fNjhQerqWtE",
+	"jx7yiR8G0QTCUNwL+idDBxeeMtQ55JdUrLTqiajELYDXqm4RWA1JkWdJiCXBlmuzkzR19jZgrwBzcg1c",
+	"SY8VU8I66waa7XPxbxCzjFvozMelUahMGCLABxroJ26dWufJG2Rrg5Zx3DpuJzoxkBjRy4VNkIffFrkS",
+	"qXuRbMLcbllgZyyNW+GJ9xu4cvYez+rRpKngAkQ3ckZnYvEw6IJqwdffnL4p8qzVaXkhSR19bXpcW+cX",
+	"+0OnRtaJSeEc3WZQqmEG1gg3+VO7TiXrEWi8ZRNI2z49zwWHAWHQSCj4Fd8rhKlw+Tm9PDCid/6h/6//",
+	"epn/9Mu//v9/8rPxv3/79Pqnd+8//fFOH73n7/nn8eLvs2pY6tY/ZdpkltKhJUGsSzF5Yryw2oWybspO",
+	"PljB7v2XmLxTv5kdJOVNsWXB2mLc6/6VmOPr+uVuwxoN8YrtiiMs7St9Db+b8pswW8PgAXRsoVJnGpCt",
+	"YzayAXAAG9sAa7WM4kul30nDKE7Z9WtHdiUSVCJBhH3bIoS8v7A4kHpvbZKl5PAus5MZaMZtEpW8ELaU",
+	"Etdsjnzgtu7DtlznFfZ5x/1xl/TdlFT+3rsYNxGyd9G9uIpQ3Sw6u175NY7DV1+DkTMjan8DaRA8wwgw",
+	"KgFusnIexPVChI2rlKHQqUfbYkXzz4Y8FWw8kJmgqk0vuiCipLTF2B6Ezjay+FCG3YzFt0q4B3KIezCF",
+	"f29SBrrfr2mCIJP7PDNiffmIX2W1IM2Np7qWVV3vhPT9mc67SMG1lQfurcdhpF8/pnDtCME+5QykWFZ5",
+	"EL7IExPiARFTYiyMxXKiSr4jF6bIIF+C5b+UmGjH6jX+t0zdIGjwpRhhufOPLOUTE2G6SSsBWSn2w8E1",
+	"yxxel6956/UOzYj64XUXQeqnaP/cAJ4+vfAk4Ol/ubZPBYOr6lFpcYP91eLWiuHImlbn8Gi2iHUaqrbi",
+	"w5A/lHFjz+kmU5cdNV0G5+Oi77Qo7Src+zKuzBiW1wsAw4UTfTXri4ODqKXE1/qjCJIG4BlanapH1vI/",
+	"h5JlXxZL3wm2Zu2SNsJggfECT+rhooCnrGFp+M+3SmFLiM7tol6Prh4mfPwtrYt5iN7YIiW5/5fXZefu",
+	"QKh52KD9tnzictXixcHCXl1fB4SqM/dat1IlUSnXaKxKiFgubD4BEgKdx8rj2vrSko28wTBHN1oGcEtO",
+	"lp/oeV5Wpd4ECk6/k1SDf+2b6lNdI7v6HZd507ov67i20pnxAm8DGX0PKc/9XFv3Tr6a5K/rheUaBS1m",
+	"sz15MSU82M/VGryac2PkhRJUE9jVdkCXGF9WiA3QwYTtccXMWNreoFKJp7PUYySk0vR4noq0zU7dywLf",
+	"NoId4BGDN9RZSrVvFayFzUQ4zClNzWec2fuR4rt6podYz1RJDpXFA+XeAPqhsfJs3T2xC07eiIez07VB",
+	"14KAqsWofFmr8eLqOwgjPhgla4W5Jd063cyg+5DzCmqq7R6dYI8D/RR5BctVynxFfCYvBeNqEqMLs5Ha",
+	"c4/aOS07Ofp45KjbfYwzQPfYZp/lwUjOOr2y2+TyX2JyUthBq/M/X75Ff7W6gucih7++uJPzq2Z+YLeR",
+	"pTKWZxl2fEMrC5xv0LJKda/wmLRoBe43JCNOymaS6u3aM6bjXwNt7DeYu1xCPYFbWYMgtfu8yJw5irer",
+	"WpgzlvRbbayvaq8+tJIxcjY2k/0KjtTz5z+0nUT7Ehbg9Kt8olYsCmW2y2QJHTEN7/8p5z0LiTiRmwjz",
+	"U34UEtq1AkRM5YavkXK04X6/z/IqAm8mYt0AbWZ1ZK98U3fDnaAprYo5wyy/FGyU8Z5ANL3xQPYGVASC",
+	"uFw8F5W7n2o9xBIQ9CVmH/KzZ9SsDuoEF7HM3DKdveafiMgIeNXOnawwS8Lf1BKHQxzorPYpKoDLjZ+D",
+	"vhQL7KeAeeTBBpHzBrniynsGRKvZ+5263ZaDS1wF7ymv/YxZwNkrz4jT112baz3slIBA8C0Honcp0j2p",
+	"/PuaiHU9rWzlAdjBP3v/X8WYWDeRjXTqUwN/rZ9ZRGAqgmjPJoyP+aS6wjOumt7i5NM7dikmpuTlL3Jo",
+	"aQOomeo4T4B2rOEWfoka4FYtuu5YF76GVOxjYTOwuX7R+iITTOfsZDTKBHs1u2n8T6wvRNo4WMXevv+R",
+	"/fz23Sk7fc76vMdTgc2UETOC571BxPpSpSURrKEWUH2J3Wu09yNEVI9iVeolPBWxiSEOE2Le3Hg0qFyU",
+	"kunk07tjBpLdIOnpR28NfkTB7s7WRd4DCrZf3pyx/f5A5vtDYTl2kuLbdYUBB7jHR7inJFTOl/Pi3nfO",
+	"AuRFKi2zOZcZbqcA//UE8PaclIQKr5w7yVL9nO7Kpq9JVV+VNkr4HhHjzNhc8CFKltAdX34+Uvez93wr",
+	"eGYHEXOqyqkidwOvfQixiwjsp1WM34QTY8Ww9e3Lt/8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

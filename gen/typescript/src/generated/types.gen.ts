@@ -949,7 +949,7 @@ export type AppointmentCreate = {
      */
     reason?: string | null;
     /**
-     * A note for the clinic's staff. Surrounding spaces are removed.
+     * A note for the clinic's staff, from any caller; only staff can read and change it. Surrounding spaces are removed.
      */
     note?: string | null;
 };
@@ -963,7 +963,7 @@ export type AppointmentPatch = {
      */
     reason?: string | null;
     /**
-     * A note for the clinic's staff. Surrounding spaces are removed.
+     * A note for the clinic's staff, who alone may change it. Surrounding spaces are removed.
      */
     note?: string | null;
 };
@@ -1011,11 +1011,14 @@ export type AppointmentEvent = {
     from_status: string | null;
     to_status: AppointmentStatus;
     /**
-     * The coded reason for a cancellation.
+     * With `cancel`, the coded reason of the cancellation, otherwise null. The appointment's own `reason` is not part of its history.
      */
     reason: string | null;
     /**
-     * The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
+     * With `cancel`, the note of the cancellation; with `book` and `reschedule`, the
+     * reason for an override; otherwise null. The appointment's own `note` is not part
+     * of its history. For the clinic's staff, absent for others.
+     *
      */
     note?: string | null;
     start_time: Instant;
@@ -2101,7 +2104,12 @@ export type ChangeList = {
  */
 export type WebhookCreate = {
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2119,7 +2127,12 @@ export type WebhookCreate = {
  */
 export type WebhookUpdate = {
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url?: string;
     /**
@@ -2142,7 +2155,12 @@ export type WebhookUpdate = {
 export type Webhook = {
     id: Id;
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2175,7 +2193,12 @@ export type Webhook = {
 export type WebhookCreated = {
     id: Id;
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2462,6 +2485,12 @@ export type Problem = {
     errors?: Array<Violation>;
     permission?: Permission;
     conflict?: Interval;
+    /**
+     * With `doctor-overlap` and `room-overlap`: true if `conflict` is a hold, which
+     * becomes an appointment or ends within minutes; absent if it is an appointment.
+     *
+     */
+    held?: boolean;
     current_ticket_status?: TicketStatus;
     /**
      * With `invalid-ticket-transition`: the allowed next statuses; absent if there are none.
@@ -3511,8 +3540,9 @@ export type FhirPrefer = string;
 
 /**
  * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
- * one or several entity tags, or `*` for any. Without this header the change is
- * unconditional.
+ * one or several entity tags in double quotes, as they were received, or `*` for any:
+ * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+ * is unconditional.
  *
  */
 export type IfMatch = string;
@@ -3602,7 +3632,8 @@ export type ListPatientsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3680,7 +3711,8 @@ export type CreatePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3701,7 +3733,7 @@ export type CreatePatientErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -3753,8 +3785,9 @@ export type DeletePatientData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -3782,7 +3815,8 @@ export type DeletePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3870,7 +3904,8 @@ export type GetPatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3928,8 +3963,9 @@ export type UpdatePatientData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -3957,7 +3993,8 @@ export type UpdatePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3981,7 +4018,7 @@ export type UpdatePatientErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4040,8 +4077,9 @@ export type MergePatientsData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4076,7 +4114,8 @@ export type MergePatientsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4104,7 +4143,7 @@ export type MergePatientsErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4181,7 +4220,8 @@ export type PreviewMergeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4263,7 +4303,8 @@ export type ExportPatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4350,7 +4391,8 @@ export type ErasePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4374,7 +4416,7 @@ export type ErasePatientErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4462,7 +4504,8 @@ export type ListDoctorsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4540,7 +4583,8 @@ export type CreateDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4556,7 +4600,7 @@ export type CreateDoctorErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4608,8 +4652,9 @@ export type DeleteDoctorData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4637,7 +4682,8 @@ export type DeleteDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4723,7 +4769,8 @@ export type GetDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4781,8 +4828,9 @@ export type UpdateDoctorData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4810,7 +4858,8 @@ export type UpdateDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4830,7 +4879,7 @@ export type UpdateDoctorErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4902,7 +4951,8 @@ export type GetWorkingHoursErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4960,8 +5010,9 @@ export type ReplaceWorkingHoursData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4989,7 +5040,8 @@ export type ReplaceWorkingHoursErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5009,7 +5061,7 @@ export type ReplaceWorkingHoursErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5094,7 +5146,8 @@ export type ListTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5181,7 +5234,8 @@ export type CreateTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5201,7 +5255,7 @@ export type CreateTimeOffErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5253,8 +5307,9 @@ export type DeleteTimeOffData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -5286,7 +5341,8 @@ export type DeleteTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5372,7 +5428,8 @@ export type GetTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5458,7 +5515,8 @@ export type ListClosuresErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5536,7 +5594,8 @@ export type CreateClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5552,7 +5611,7 @@ export type CreateClosureErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5604,8 +5663,9 @@ export type DeleteClosureData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -5633,7 +5693,8 @@ export type DeleteClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5715,7 +5776,8 @@ export type GetClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5809,7 +5871,8 @@ export type GetScheduleErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5895,7 +5958,8 @@ export type ListRoomsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5973,7 +6037,8 @@ export type CreateRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5989,7 +6054,7 @@ export type CreateRoomErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6041,8 +6106,9 @@ export type DeleteRoomData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6070,7 +6136,8 @@ export type DeleteRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6156,7 +6223,8 @@ export type GetRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6214,8 +6282,9 @@ export type UpdateRoomData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6243,7 +6312,8 @@ export type UpdateRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6267,7 +6337,7 @@ export type UpdateRoomErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6347,7 +6417,8 @@ export type ListAppointmentTypesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6425,7 +6496,8 @@ export type CreateAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6445,7 +6517,7 @@ export type CreateAppointmentTypeErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6497,8 +6569,9 @@ export type DeleteAppointmentTypeData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6526,7 +6599,8 @@ export type DeleteAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6612,7 +6686,8 @@ export type GetAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6670,8 +6745,9 @@ export type UpdateAppointmentTypeData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6699,7 +6775,8 @@ export type UpdateAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6723,7 +6800,7 @@ export type UpdateAppointmentTypeErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6831,7 +6908,8 @@ export type ListAvailabilityErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6937,7 +7015,8 @@ export type ListNextAvailableErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7043,7 +7122,8 @@ export type ListAppointmentsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7128,7 +7208,8 @@ export type BookAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7155,7 +7236,7 @@ export type BookAppointmentErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7232,7 +7313,8 @@ export type GetAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7290,8 +7372,9 @@ export type UpdateAppointmentData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7326,7 +7409,8 @@ export type UpdateAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7346,7 +7430,7 @@ export type UpdateAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7405,8 +7489,9 @@ export type CancelAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7441,7 +7526,8 @@ export type CancelAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7468,7 +7554,7 @@ export type CancelAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7527,8 +7613,9 @@ export type ConfirmAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7563,7 +7650,8 @@ export type ConfirmAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7639,8 +7727,9 @@ export type CheckInAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7675,7 +7764,8 @@ export type CheckInAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7752,8 +7842,9 @@ export type StartAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7788,7 +7879,8 @@ export type StartAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7865,8 +7957,9 @@ export type CompleteAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7901,7 +7994,8 @@ export type CompleteAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7978,8 +8072,9 @@ export type NoShowAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8014,7 +8109,8 @@ export type NoShowAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8090,8 +8186,9 @@ export type LeaveAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8126,7 +8223,8 @@ export type LeaveAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8202,8 +8300,9 @@ export type UndoAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8238,7 +8337,8 @@ export type UndoAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8318,8 +8418,9 @@ export type RescheduleAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8354,7 +8455,8 @@ export type RescheduleAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8384,7 +8486,7 @@ export type RescheduleAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8455,7 +8557,8 @@ export type GetAppointmentHistoryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8544,7 +8647,8 @@ export type CreateSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8569,7 +8673,7 @@ export type CreateSeriesErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8640,7 +8744,8 @@ export type GetSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8705,8 +8810,9 @@ export type CancelSeriesData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8741,7 +8847,8 @@ export type CancelSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8767,7 +8874,7 @@ export type CancelSeriesErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8826,8 +8933,9 @@ export type RescheduleSeriesData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8862,7 +8970,8 @@ export type RescheduleSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8892,7 +9001,7 @@ export type RescheduleSeriesErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8968,7 +9077,8 @@ export type CreateHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8996,7 +9106,7 @@ export type CreateHoldErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9047,8 +9157,9 @@ export type DeleteHoldData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9076,7 +9187,8 @@ export type DeleteHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9158,7 +9270,8 @@ export type GetHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9240,7 +9353,8 @@ export type CreatePlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9263,7 +9377,7 @@ export type CreatePlanErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9335,7 +9449,8 @@ export type GetPlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9400,8 +9515,9 @@ export type ApplyPlanData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9436,7 +9552,8 @@ export type ApplyPlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9463,7 +9580,7 @@ export type ApplyPlanErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9539,7 +9656,8 @@ export type CreateWalkInErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9563,7 +9681,7 @@ export type CreateWalkInErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9651,7 +9769,8 @@ export type GetQueueErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9733,7 +9852,8 @@ export type CallNextErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9755,7 +9875,7 @@ export type CallNextErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9827,7 +9947,8 @@ export type GetTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9892,8 +10013,9 @@ export type CallTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9928,7 +10050,8 @@ export type CallTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10004,8 +10127,9 @@ export type StartTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10040,7 +10164,8 @@ export type StartTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10117,8 +10242,9 @@ export type CompleteTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10153,7 +10279,8 @@ export type CompleteTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10230,8 +10357,9 @@ export type LeaveTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10266,7 +10394,8 @@ export type LeaveTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10343,8 +10472,9 @@ export type TransferTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10372,7 +10502,8 @@ export type TransferTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10399,7 +10530,7 @@ export type TransferTicketErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -10483,7 +10614,8 @@ export type ListWaitlistErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10561,7 +10693,8 @@ export type CreateWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10585,7 +10718,7 @@ export type CreateWaitlistEntryErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -10638,8 +10771,9 @@ export type WithdrawWaitlistEntryData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10667,7 +10801,8 @@ export type WithdrawWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10753,7 +10888,8 @@ export type GetWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10818,8 +10954,9 @@ export type AcceptOfferData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10862,7 +10999,8 @@ export type AcceptOfferErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10942,8 +11080,9 @@ export type DeclineOfferData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10979,7 +11118,8 @@ export type DeclineOfferErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11063,7 +11203,8 @@ export type GetCallerErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11141,7 +11282,8 @@ export type ListApiKeysErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11219,7 +11361,8 @@ export type CreateApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11239,7 +11382,7 @@ export type CreateApiKeyErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -11311,7 +11454,8 @@ export type GetApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11398,7 +11542,8 @@ export type RevokeApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11492,7 +11637,8 @@ export type ListChangesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11576,7 +11722,8 @@ export type StreamChangesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11654,7 +11801,8 @@ export type ListWebhooksErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11732,7 +11880,8 @@ export type CreateWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11748,7 +11897,7 @@ export type CreateWebhookErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -11800,8 +11949,9 @@ export type DeleteWebhookData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -11829,7 +11979,8 @@ export type DeleteWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11911,7 +12062,8 @@ export type GetWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11969,8 +12121,9 @@ export type UpdateWebhookData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -11998,7 +12151,8 @@ export type UpdateWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12018,7 +12172,7 @@ export type UpdateWebhookErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -12099,7 +12253,8 @@ export type RotateWebhookSecretErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12190,7 +12345,8 @@ export type TestWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12285,7 +12441,8 @@ export type ListWebhookDeliveriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12376,7 +12533,8 @@ export type RedeliverWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12462,7 +12620,8 @@ export type ListCalendarFeedsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12540,7 +12699,8 @@ export type CreateCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12560,7 +12720,7 @@ export type CreateCalendarFeedErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -12632,7 +12792,8 @@ export type GetCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12719,7 +12880,8 @@ export type RevokeCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -14335,7 +14497,8 @@ export type ListAuditEntriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
