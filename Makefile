@@ -21,6 +21,7 @@ DURATION  ?= 1m
 CLIENTS   ?= 16
 SEED      ?= 0
 OPERATIONS ?=
+RUSH      ?=
 FAULTS    ?=
 WITHOUT   ?=
 TESTARGS  ?=
@@ -169,8 +170,13 @@ attack: go-present ## hostile clients against real servers; prints which defence
 	@$(GO) run ./internal/attack$(if $(ENGINE), -engine $(ENGINE)) $(ATTACKARGS)
 
 .PHONY: prove
-prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS DOCTORS SEED OPERATIONS FAULTS
-	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(OPERATIONS),-operations '$(OPERATIONS)') $(if $(FAULTS),-faults '$(FAULTS)')
+prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS DOCTORS SEED OPERATIONS RUSH FAULTS
+	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(OPERATIONS),-operations '$(OPERATIONS)') $(if $(RUSH),-rush $(RUSH)) $(if $(FAULTS),-faults '$(FAULTS)')
+
+# Without a docstring: for .ci/run, which has three of them going at once.
+.PHONY: prove-on-mariadb prove-on-mysql prove-on-cluster
+prove-on-mariadb prove-on-mysql prove-on-cluster: prove-on-%:
+	@$(MAKE) --no-print-directory prove ENGINE=$*
 
 .PHONY: prove-it-can-fail
 prove-it-can-fail: go-present ## run the proof on copies that lack one safeguard each; fail unless each is caught; WITHOUT=guard,feed,...

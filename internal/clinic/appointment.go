@@ -45,7 +45,7 @@ type AppointmentPatch struct {
 // it, and would replace what staff wrote there.
 func (c *AppointmentPatch) CheckAccess(a Access) error {
 	if c.Note.Set && !a.Clearance().Staff {
-		return &Error{Code: CodeForbidden}
+		return &Error{Code: CodeForbidden, StaffOnly: "note"}
 	}
 	return nil
 }

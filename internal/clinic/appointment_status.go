@@ -98,6 +98,15 @@ const CheckInWindow = 4 * time.Hour
 // UndoWindow is how long a change can be undone on the next day.
 const UndoWindow = 4 * time.Hour
 
+// UndoRefusal is why an appointment has no change that can be undone; "" is no reason.
+type UndoRefusal string
+
+// The reasons.
+const (
+	UndoNothing UndoRefusal = "nothing"  // there is no change that has not been undone
+	UndoTooLate UndoRefusal = "too late" // the last change is neither of today nor within UndoWindow
+)
+
 // ChangeStatus applies the transition of an action. Errors: CodeInvalidTransition, also for a
 // no-show before the start; CodeTooEarly before EarliestVisit.
 func (a *Appointment) ChangeStatus(now time.Time, zone *time.Location, action Action) error {
@@ -134,7 +143,11 @@ func (a *Appointment) EarliestVisit(zone *time.Location) time.Time {
 func (a *Appointment) Undo(now time.Time, zone *time.Location, history []Event) (b Booking, decide bool, err error) {
 	last, before, ok := lastChange(history)
 	if !ok || !recent(last.At, now, zone) {
-		return b, false, &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: a.allowed(now)}
+		why := UndoTooLate
+		if !ok {
+			why = UndoNothing
+		}
+		return b, false, &Error{Code: CodeInvalidTransition, Current: a.Status, Allowed: a.allowed(now), Undo: why}
 	}
 	decide = last.FromStatus.Occupies() && !a.Status.Occupies()
 	a.Status = *last.FromStatus

@@ -117,6 +117,11 @@ type Error struct {
 	Violations []Violation
 	// Permission is set with CodeForbidden: the missing permission, if that is the reason.
 	Permission Permission
+	// StaffOnly is set with CodeForbidden: the member that only staff may change, if that is
+	// the reason. With neither, the calendar is another doctor's.
+	StaffOnly string
+	// Undo is set with CodeInvalidTransition when there is no change that can be undone.
+	Undo UndoRefusal
 	// Cause is for the log only.
 	Cause error `json:"-"`
 }

@@ -90,7 +90,8 @@ func ParseRecurrence(text string) (Recurrence, error) {
 func (r *Recurrence) set(name, value string) error {
 	number := func(s string, low, high int) (int, error) {
 		n, err := strconv.Atoi(s)
-		if err != nil || n < low || n > high || n == 0 {
+		signed := low > 0 && strings.HasPrefix(s, "+") // only days have a sign (RFC 5545 section 3.3.10)
+		if err != nil || signed || n < low || n > high || n == 0 {
 			return 0, badRule(fmt.Sprintf("must give %s from %d to %d", name, low, high))
 		}
 		return n, nil
@@ -127,7 +128,7 @@ func (r *Recurrence) set(name, value string) error {
 				return badRule("must give BYDAY as days such as MO,TH or 1MO")
 			}
 			if ordinal != "" {
-				n, err := number(strings.TrimPrefix(ordinal, "+"), -5, 5)
+				n, err := number(ordinal, -5, 5)
 				if err != nil {
 					return err
 				}

@@ -43,17 +43,23 @@ func invisible(r rune) bool {
 }
 
 // Unreadable reports whether r is forbidden in stored text: a control character (C0, DEL,
-// C1), a line or paragraph separator, or one that embeds, overrides or isolates the
-// direction of text. They are invisible, and make texts look alike. Joiners and directional
-// marks are part of names and are allowed.
+// C1), a line or paragraph separator, one that embeds, overrides or isolates the direction of
+// text, the byte order mark, a tag character, or a noncharacter. They are invisible, and make
+// texts look alike. Joiners and directional marks are part of names and are allowed.
 func Unreadable(r rune) bool {
-	return unicode.IsControl(r) || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
+	switch {
+	case unicode.IsControl(r), 0x2028 <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
+		return true
+	case r == 0xfeff, 0xe0000 <= r && r <= 0xe007f:
+		return true
+	}
+	return 0xfdd0 <= r && r <= 0xfdef || r&0xfffe == 0xfffe // noncharacters (Unicode section 23.7)
 }
 
 // Details of violations, for a text with an Unreadable character and for one without any
 // visible character.
 const (
-	DetailUnreadable = "must not contain control characters, or characters that change the direction of the text"
+	DetailUnreadable = "must not contain control characters, characters that change the direction of the text, or others that are invisible or no characters"
 	DetailBlank      = "must contain a character that can be seen"
 )
 

@@ -45,11 +45,11 @@ func (w *Webhook) Validate(allowHTTP bool) error {
 	u, err := url.Parse(w.URL)
 	switch {
 	case err != nil, u.Hostname() == "", u.Opaque != "", u.Fragment != "", u.User != nil, strings.Contains(w.URL, "#"):
-		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must be the address of a page, without a user name or a fragment"})
+		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must be a URL with a host, without user information or a fragment"})
 	case !isPort(u.Port()):
 		vs = append(vs, Violation{Pointer: "#/url", Code: "format", Detail: "must have a port from 1 to 65535, or none"})
 	case u.Scheme != "https" && !allowHTTP:
-		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://"})
+		vs = append(vs, Violation{Pointer: "#/url", Code: "pattern", Detail: "must begin with https://; http:// is accepted only by an installation that sets MEMS_WEBHOOK_NETWORKS"})
 	}
 	types := ChangeTypes()
 	for i, t := range w.Types {

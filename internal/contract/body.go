@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"mime"
@@ -16,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"mems/gen/api"
+	"mems/internal/clinic"
 	"mems/internal/fhir"
 )
 
@@ -24,13 +26,13 @@ import (
 // by what it has read.
 func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if len(o.consumes) == 0 {
-		return nil // a body without defined semantics (RFC 9110 section 9.3.1) is ignored
+		return o.checkNoBody(r)
 	}
 	if err := checkEncoding(r); err != nil {
 		return err
 	}
 	tooLarge := &Error{
-		Slug: api.ProblemSlugPayloadTooLarge, Detail: "The body is larger than this server takes; nothing in this contract needs so much.",
+		Slug: api.ProblemSlugPayloadTooLarge, Detail: fmt.Sprintf("The body has more than %d bytes; nothing in this contract needs so much.", o.maxBody),
 		Header: http.Header{"Connection": {"close"}}, // otherwise net/http first waits for the rest of the body
 	}
 	if r.ContentLength > o.maxBody {
@@ -67,6 +69,24 @@ func (o *Operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	return nil
+}
+
+// checkNoBody rejects a body that says something to an operation that takes none: its
+// sender would believe that it was heard. Generic clients send {}. The body of a read, which
+// has no meaning (RFC 9110 section 9.3.1), is ignored.
+func (o *Operation) checkNoBody(r *http.Request) error {
+	if r.ContentLength == 0 || o.Method == http.MethodGet {
+		return nil
+	}
+	const enough = 64 // for {} and spaces
+	body, err := io.ReadAll(io.LimitReader(r.Body, enough))
+	if err != nil {
+		return &Error{Slug: api.ProblemSlugMalformedRequest, Detail: "The body could not be read to its end.", Header: http.Header{"Connection": {"close"}}, Cause: err}
+	}
+	if text := strings.Join(strings.Fields(string(body)), ""); text == "" && len(body) < enough || text == "{}" {
+		return nil
+	}
+	return clinic.Invalid(clinic.Violation{Pointer: "#", Code: "unknown", Detail: "this operation takes no body"})
 }
 
 // checkEncoding rejects compressed bodies: a few bytes could decompress to more than the

@@ -15,6 +15,20 @@ import (
 // 262, whose \s includes the separators, as does trimming; Go's \s is ASCII only.
 const unseen = `\x{0085}\p{Z}\p{Cf}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}`
 
+// endOfText ends what the contract's patterns of stored text exclude. A pattern of ECMA 262
+// cannot name characters beyond U+FFFF in a way that is portable, so compilePattern adds
+// astral: tag characters and the noncharacters of the other planes ("Texts" in the contract).
+const endOfText = `\uFEFF\uFFFE\uFFFF`
+
+var astral = func() string {
+	var class strings.Builder
+	class.WriteString(`\x{E0000}-\x{E007F}`)
+	for plane := 1; plane <= 0x10; plane++ {
+		fmt.Fprintf(&class, `\x{%XFFFE}\x{%XFFFF}`, plane, plane)
+	}
+	return class.String()
+}()
+
 var (
 	escapedRune = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 	patterns    sync.Map // compiled, by pattern
@@ -31,6 +45,7 @@ func compilePattern(text string) (openapi3.RegexMatcher, error) {
 		expression = `[^\s]`
 	}
 	expression = strings.ReplaceAll(expression, `[^\s`, `[^\s`+unseen)
+	expression = strings.ReplaceAll(expression, endOfText, endOfText+astral)
 	compiled, err := regexp.Compile(escapedRune.ReplaceAllString(expression, `\x{$1}`))
 	if err != nil {
 		return nil, err

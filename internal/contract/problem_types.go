@@ -44,7 +44,7 @@ var problemTypes = []ProblemType{
 	{
 		api.ProblemSlugForbidden, 403, "Permission denied",
 		"Ask the clinic for the permission, or have someone who has it make the request.",
-		"The caller is authenticated but may not do this. permission is the missing one; if it is absent, the calendar is another doctor's.",
+		"The caller is authenticated but may not do this. permission is the missing one; if it is absent, detail says what is not allowed: the calendar is another doctor's, or a member may be changed by the clinic's staff only.",
 	},
 	{
 		api.ProblemSlugCrossOrigin, 403, "Cross-site request",

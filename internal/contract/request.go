@@ -84,12 +84,28 @@ func (o *Operation) checkParameters(r *http.Request, query url.Values, param fun
 	if len(r.Header.Values(HeaderIdempotencyKey)) > 1 {
 		add(HeaderIdempotencyKey, "repeated", "must be given once")
 	}
+	if o.Method != http.MethodGet {
+		for _, name := range []string{"If-Match", "If-None-Match"} {
+			if r.Header.Get(name) != "" && !slices.Contains(o.headers, name) {
+				add(name, "unknown", o.otherCondition())
+			}
+		}
+	}
 	for _, name := range o.headers {
 		if slices.ContainsFunc(r.Header.Values(name), func(value string) bool { return !isText(value) }) {
 			add(name, "format", "must be UTF-8 text")
 		}
 	}
 	return vs
+}
+
+// otherCondition says what to send instead of a condition that the operation does not check.
+// Ignored, it would let a change through that was to be prevented.
+func (o *Operation) otherCondition() string {
+	if slices.Contains(o.headers, "If-Match") {
+		return "is not supported by this operation; send the ETag of the version that you changed as If-Match"
+	}
+	return "is not supported by this operation; leave it out"
 }
 
 // writesPlainly reports whether the value of an integer parameter, or of a list of them, is

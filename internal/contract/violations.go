@@ -98,6 +98,12 @@ func violationOf(e *openapi3.SchemaError, parameter string) clinic.Violation {
 			v.Detail = clinic.DetailUnreadable
 		}
 	}
+	if parameter == "If-Match" && (code == "pattern" || code == "min_length") {
+		v.Detail = `must be entity tags as ETag has them, in double quotes and separated by commas, such as "1", or *`
+	}
+	if text, ok := e.Value.(string); ok && code == "max_length" && isTextPattern(e.Schema.Pattern) && len(strings.TrimSpace(text)) < len(text) {
+		v.Detail += "; surrounding spaces count"
+	}
 	if parameter != "" {
 		if text, ok := e.Value.(string); ok && lostPlus(code, e.Schema, text) {
 			v.Detail += `; write + as %2B in a URL`

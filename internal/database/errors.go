@@ -20,7 +20,7 @@ func ErrorNumber(err error) (number uint16, stated bool) {
 }
 
 // IsTransient reports whether retrying the same transaction may succeed. In each of these
-// cases the server has rolled back.
+// cases the server has rolled back, or nothing was written.
 func IsTransient(err error) bool {
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) {
@@ -32,6 +32,7 @@ func IsTransient(err error) bool {
 		3101, // Group Replication: certification failed at commit
 		1180, // Galera: error during commit
 		1020, // MariaDB with snapshot isolation: the row changed since it was read
+		1412, // a snapshot is older than the table's definition, which a migration changed
 		1467: // Galera: no auto-increment value available
 		return true
 	}

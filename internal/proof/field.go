@@ -28,6 +28,7 @@ type field struct {
 	wire             *wire
 	servers          []*target
 	scene            *scene
+	rush             rush
 	receiver         *receiver
 	probe            probe
 	followers        []*follower

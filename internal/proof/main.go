@@ -36,6 +36,7 @@ touches nothing else. The history is in -out.
   -seed       replays the plan of faults and what clients ask for; printed by every run
   -operations names of operations, separated by commas, instead of all: "book,reschedule,cancel,undo" keeps to
               doctors', patients' and rooms' calendars, and gets several times as much done
+  -rush       percent of the steps in which all clients book one time at once, 48 attempts each (default 20)
   -faults     names of faults, separated by commas, instead of all that the engine has
   -can-fail   names of safeguards, separated by commas, or "all": proves a copy of the program
               without each, and fails unless it is caught within two minutes
@@ -53,6 +54,7 @@ type options struct {
 	doctors    int
 	seed       uint64
 	operations string
+	rush       int // percent of the steps
 	faults     string
 	binary     string // a built mems; empty: build it
 	out        string
@@ -78,6 +80,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	flags.IntVar(&o.doctors, "doctors", 3, "")
 	flags.Uint64Var(&o.seed, "seed", 0, "")
 	flags.StringVar(&o.operations, "operations", "", "")
+	flags.IntVar(&o.rush, "rush", 20, "")
 	flags.StringVar(&o.faults, "faults", "", "")
 	flags.StringVar(&spoilt, "can-fail", "", "")
 	flags.StringVar(&o.out, "out", "", "")
@@ -87,7 +90,7 @@ func command(ctx context.Context, args []string, out, say io.Writer) int {
 	case err != nil:
 		return 2
 	}
-	if flags.NArg() > 0 || o.clients < 1 || o.servers < 1 || o.doctors < 1 || o.duration <= 0 ||
+	if flags.NArg() > 0 || o.clients < 1 || o.servers < 1 || o.doctors < 1 || o.duration <= 0 || o.rush < 0 || o.rush > 100 ||
 		!slices.Contains([]string{"mariadb", "mysql", "cluster"}, o.engine) {
 		_, _ = fmt.Fprintf(say, "proof: %q is not understood\n\n%s", args, help)
 		return 2

@@ -16,6 +16,7 @@ import (
 // desk.
 var operations = map[string]func(*client, context.Context, draw) bool{
 	"book":              (*client).book,
+	"rush":              (*client).bookInRush,
 	"book-today":        (*client).bookToday,
 	"reschedule":        (*client).reschedule,
 	"cancel":            (*client).cancel,

@@ -125,8 +125,8 @@ func (r *result) report() error {
 	if r.operations != "" {
 		only = " Only these operations: " + r.operations + "."
 	}
-	_, _ = fmt.Fprintf(&b, "%s on %s, %d cores shared by all of it: %s of load from %d clients on %d servers, %d doctors, %d faults injected, seed %d.%s\n",
-		r.started.UTC().Format("2006-01-02 15:04 UTC"), r.version, runtime.NumCPU(), r.duration, r.clients, r.servers, r.doctors, len(r.bands), r.seed, only)
+	_, _ = fmt.Fprintf(&b, "%s on %s, %d cores shared by all of it: %s of load from %d clients on %d servers, %d doctors, %d faults injected, seed %d. %d%% of the steps were in a rush for one time.%s\n",
+		r.started.UTC().Format("2006-01-02 15:04 UTC"), r.version, runtime.NumCPU(), r.duration, r.clients, r.servers, r.doctors, len(r.bands), r.seed, r.rush, only)
 	_, _ = fmt.Fprintf(&b, "%s. On the wire: %d requests, of which %s.\n\n", r.history.summary(), len(r.tries), counts)
 	_, _ = fmt.Fprintf(&b, "![requests and latency by second, faults as bands](timeline.svg)\n\n## Checks\n\n| check | | examined |\n|---|---|---|\n")
 	for _, c := range r.checks {

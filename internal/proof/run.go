@@ -16,6 +16,7 @@ func carryOut(ctx context.Context, f *field, h *history, r *result, say io.Write
 	if err != nil {
 		return err
 	}
+	weights = withRush(weights, r.rush)
 	end := h.began.Add(r.duration)
 	f.wire.began = h.began
 	watching, stop := context.WithCancel(ctx)

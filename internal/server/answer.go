@@ -34,6 +34,9 @@ func (s *Server) answerError(err error, c echo.Context) {
 	p = withheld(p, requestOf(c.Request().Context()).Access.Clearance())
 	p.Instance = instance(c.Request().URL)
 	p.RequestID = requestID(c)
+	if errors.Is(err, clinic.ErrPreconditionFailed) && strings.HasPrefix(strings.TrimSpace(c.Request().Header.Get("If-Match")), "W/") {
+		p.Detail = `A weak tag (W/"1") never matches in If-Match, which compares strongly: send the tag without W/.`
+	}
 	c.Set(problemKey, p.Type)
 	s.recordRefusal(c, err, p)
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
@@ -57,6 +60,9 @@ func (s *Server) answerError(err error, c echo.Context) {
 	var said any = p
 	mediaType := "application/problem+json"
 	if isFHIR(c.Request()) {
+		if p.Type == "/problems/"+string(api.ProblemSlugNotFound) {
+			p.Detail = "Check the URL: GET /fhir/metadata lists the resource types, interactions and operations of this server."
+		}
 		said, mediaType = fhir.Outcome(p), "application/fhir+json"
 	}
 	body, err := json.Marshal(said)
@@ -132,6 +138,9 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.Conflict = &api.Interval{StartTime: e.Conflict.Start, EndTime: e.Conflict.End}
 		}
 		p.Alternatives = items(e.Alternatives, slotToAPI)
+		if e.Held && (e.Code == clinic.CodeDoctorOverlap || e.Code == clinic.CodeRoomOverlap) {
+			p.Held = new(true)
+		}
 		switch {
 		case e.Held && e.Code == clinic.CodeDoctorOverlap:
 			p.Detail = "The doctor's time is held for another booking. Choose a time that does not overlap conflict, or try again when the hold has expired."
@@ -145,9 +154,14 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 			p.AllowedTicketStatuses = append(p.AllowedTicketStatuses, api.TicketStatus(status))
 		}
 	case clinic.CodeForbidden:
-		if e.Permission != "" {
+		switch {
+		case e.Permission != "":
 			permission := api.Permission(e.Permission)
 			p.Permission = &permission
+		case e.StaffOnly != "":
+			p.Detail = "Leave " + e.StaffOnly + " out: only the clinic's staff may change it."
+		default:
+			p.Detail = "This concerns another doctor's calendar. Choose your own, or have someone who can access it make the request."
 		}
 	case clinic.CodeUnauthenticated:
 		header = http.Header{headerChallenge: {challenge}}
@@ -184,6 +198,12 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		p.Detail = "The appointment is " + string(e.Current) + "; only undo can change it, for a limited time."
 		if len(words) > 0 {
 			p.Detail = "The appointment is " + string(e.Current) + "; it can become " + strings.Join(words, ", ") + "."
+		}
+		switch e.Undo {
+		case clinic.UndoNothing:
+			p.Detail = "Nothing to undo: the appointment was not changed since it was booked, or every change was undone."
+		case clinic.UndoTooLate:
+			p.Detail = "The last change can no longer be undone: that is possible on the same day, and for 4 hours past midnight."
 		}
 	default: // the code is enough
 	}

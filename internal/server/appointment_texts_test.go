@@ -49,6 +49,10 @@ func TestAppointmentTexts(t *testing.T) {
 	} {
 		f.Patch(path, body).Want(t, 422, "validation-failed")
 	}
+	padded := f.Patch(path, object{"reason": strings.Repeat("x", 200) + " "}).Want(t, 422, "validation-failed")
+	if !strings.Contains(string(padded.Body), "surrounding spaces count") {
+		t.Errorf("one space too long: %s", padded.Body)
+	}
 	f.Patch("/appointments/999", object{"reason": "Hip"}).Want(t, 404, "appointment-not-found")
 
 	f.act(a.ID, "confirm").Want(t, 200, "")
@@ -104,7 +108,10 @@ func TestAppointmentTextsOfPartners(t *testing.T) {
 	}).Want(t, 201, "").Decode(t, &a)
 	path := fmt.Sprintf("/appointments/%d", a.ID)
 	s.Patch(path, object{"note": "of staff"}).Want(t, 200, "")
-	partner.Patch(path, object{"note": nil}).Want(t, 403, "forbidden")
+	refused := s.problem(partner.Patch(path, object{"note": nil}), 403, "forbidden")
+	if want := "Leave note out: only the clinic's staff may change it."; refused.Detail != want || refused.Permission != nil {
+		t.Errorf("a partner's change of the note: %q, permission %v, want %q", refused.Detail, refused.Permission, want)
+	}
 	partner.Patch(path, object{"reason": "Fever"}).Want(t, 200, "")
 	answer := partner.Get(path).Want(t, 200, "")
 	answer.Decode(t, &a)

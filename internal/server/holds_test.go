@@ -47,7 +47,7 @@ func TestHolds(t *testing.T) {
 	}
 	t.Run("BusyForOthers", func(t *testing.T) {
 		p := f.problem(book(nil), 409, "doctor-overlap")
-		if !p.Conflict.StartTime.Equal(at(start)) || !strings.Contains(p.Detail, "held for another booking") {
+		if !p.Conflict.StartTime.Equal(at(start)) || !strings.Contains(p.Detail, "held for another booking") || p.Held == nil || !*p.Held {
 			t.Errorf("conflict %+v, %s", p.Conflict, p.Detail)
 		}
 		f.hold(doctor, "2027-03-02T10:15:00Z", nil).Want(t, 409, "doctor-overlap")

@@ -279,7 +279,9 @@ func TestUnreadableTexts(t *testing.T) {
 	f := setup(t, "UTC")
 	a := f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30)
 	search := []string{"\u0080", "\u0085", "\u009f", "\x7f"}
-	for _, c := range append([]string{"\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"}, search...) {
+	for _, c := range append([]string{
+		"\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069", "\ufdd0", "\ufeff", "\uffff", "\U000e0041", "\U0001fffe", "\U0010ffff",
+	}, search...) {
 		text := "Mu" + c + "ster"
 		for name, r := range map[string]*contracttest.Response{
 			"#/first_name": f.Post("/patients", object{"first_name": text, "last_name": "B"}),

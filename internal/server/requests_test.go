@@ -296,3 +296,59 @@ func TestSystem(t *testing.T) {
 		t.Error("request ids")
 	}
 }
+
+// A condition that an operation does not check, and a body that it does not take, are
+// rejected: ignored, their sender would believe that they were heard. What generic clients
+// send without a meaning is accepted.
+func TestWhatIsNotSupportedIsRejected(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	patient := fmt.Sprintf("/patients/%d", f.patient())
+	confirm := fmt.Sprintf("/appointments/%d/confirm", f.booked(f.patient(), f.doctor(), "2027-03-02T10:00:00Z", 30).ID)
+	type h = http.Header
+	merge := func(name, value string) h { return h{"Content-Type": {"application/merge-patch+json"}, name: {value}} }
+	for name, test := range map[string]struct {
+		method, path string
+		body         any
+		header       h
+		status       int
+		problemType  string
+		violation    string
+		text         string
+	}{
+		"NoneMatchOnPatch":  {"PATCH", patient, object{"last_name": "X"}, merge("If-None-Match", `"1"`), 422, "validation-failed", "If-None-Match unknown", "as If-Match"},
+		"NoneMatchOnDelete": {"DELETE", patient, nil, h{"If-None-Match": {"*"}}, 422, "validation-failed", "If-None-Match unknown", "as If-Match"},
+		"MatchOnCreate":     {"POST", "/rooms", object{"name": "A"}, h{"Content-Type": {"application/json"}, "If-Match": {`"1"`}}, 422, "validation-failed", "If-Match unknown", "leave it out"},
+		"MatchOnRead":       {"GET", patient, nil, h{"If-Match": {`"1"`}}, 200, "", "", ""},
+		"NoneMatchOnRead":   {"GET", patient, nil, h{"If-None-Match": {`"1"`}}, 200, "", "", ""},
+		"MatchUnquoted":     {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", "1"), 422, "validation-failed", "If-Match pattern", "in double quotes"},
+		"MatchWeak":         {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `W/"1"`), 412, "precondition-failed", "", "without W/"},
+		"MatchStale":        {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `"7"`), 412, "precondition-failed", "", "Read the record again"},
+		"Body":              {"POST", confirm, object{"note": "by phone"}, nil, 422, "validation-failed", "# unknown", "takes no body"},
+		"BodyLong":          {"POST", confirm, object{"note": strings.Repeat("x", 100_000)}, nil, 422, "validation-failed", "# unknown", "takes no body"},
+		"BodyOfSpaces":      {"POST", confirm, strings.Repeat(" ", 1000), nil, 422, "validation-failed", "# unknown", "takes no body"},
+		"BodyOnDelete":      {"DELETE", patient, object{"reason": "x"}, nil, 422, "validation-failed", "# unknown", "takes no body"},
+		"EmptyObject":       {"POST", confirm, " {}\n", nil, 200, "", "", ""},
+		"TooLarge":          {"POST", "/patients", object{"first_name": strings.Repeat("x", 70_000)}, nil, 413, "payload-too-large", "", "more than 65536 bytes"},
+		"FHIRPath":          {"GET", "/fhir/Observation", nil, nil, 404, "", "", "/fhir/metadata"},
+		"Webhook":           {"POST", "/webhooks", object{"url": "http://partner.example.org"}, nil, 422, "validation-failed", "#/url pattern", "MEMS_WEBHOOK_NETWORKS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := f.Send(contracttest.Request{Method: test.method, Path: test.path, Body: test.body, Header: test.header})
+			if r.Status != test.status {
+				t.Fatalf("status %d, want %d: %s", r.Status, test.status, r.Body)
+			}
+			if test.problemType != "" {
+				r.Want(t, test.status, test.problemType)
+			}
+			if test.violation != "" {
+				if vs := r.Violations(t); !slices.Equal(vs, []string{test.violation}) {
+					t.Errorf("violations %v, want %s", vs, test.violation)
+				}
+			}
+			if !strings.Contains(string(r.Body), test.text) {
+				t.Errorf("does not say %q: %s", test.text, r.Body)
+			}
+		})
+	}
+}

@@ -286,3 +286,25 @@ func TestRightToType(t *testing.T) {
 		t.Errorf("%+v", plan.Items)
 	}
 }
+
+// A refused undo says whether there is nothing to undo or it is too late.
+func TestNothingToUndo(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "UTC")
+	a := f.booked(f.patient(), f.doctor(), "2027-03-20T10:00:00Z", 30)
+	const nothing = "Nothing to undo: the appointment was not changed since it was booked, or every change was undone."
+	if p := f.problem(f.act(a.ID, "undo"), 409, "invalid-transition"); p.Detail != nothing {
+		t.Errorf("undo of a booking: %q, want %q", p.Detail, nothing)
+	}
+	f.act(a.ID, "confirm").Want(t, 200, "")
+	f.act(a.ID, "undo").Want(t, 200, "")
+	if p := f.problem(f.act(a.ID, "undo"), 409, "invalid-transition"); p.Detail != nothing {
+		t.Errorf("undo of what was undone: %q, want %q", p.Detail, nothing)
+	}
+	f.act(a.ID, "confirm").Want(t, 200, "")
+	f.pass(48 * time.Hour)
+	const late = "The last change can no longer be undone: that is possible on the same day, and for 4 hours past midnight."
+	if p := f.problem(f.act(a.ID, "undo"), 409, "invalid-transition"); p.Detail != late {
+		t.Errorf("undo two days later: %q, want %q", p.Detail, late)
+	}
+}

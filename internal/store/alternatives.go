@@ -50,6 +50,18 @@ func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p 
 	if q.proposals++; q.proposals > maxProposals {
 		return refusal
 	}
+	found, err := s.findProposals(ctx, q, p, b, except, alternativesEach)
+	if err != nil {
+		return err
+	}
+	refusal.Alternatives = append(clinic.Nearest(found.same, b.Start, alternativesEach), clinic.Nearest(found.others, b.Start, alternativesEach)...)
+	return refusal
+}
+
+// findProposals searches free times for a booking, until it has each of both kinds. Of every
+// calendar and stretch of time it returns each after the booking's start, if there are so many.
+// Without a patient it regards none's own times.
+func (s *Store) findProposals(ctx context.Context, q *snapshot, p parties, b clinic.Booking, except int64, each int) (*proposals, error) {
 	r := &reader{
 		q: q, now: q.now, hold: b.Hold, except: except, patient: b.PatientID, usualSample: usualHoursSample,
 		slot: clinic.SlotQuery{
@@ -64,23 +76,19 @@ func (s *Store) withAlternatives(ctx context.Context, q *snapshot, err error, p 
 		r.kept = b.Kept.DoctorID
 	}
 	if err := r.readColleagues(ctx, b.DoctorID, p.doctor.Specialization, maxColleagues); err != nil {
-		return err
+		return nil, err
 	}
+	found := &proposals{reader: r, booking: b, each: each, partners: s.partners, seen: map[clinic.Slot]bool{}}
 	if len(r.doctors) == 0 || r.doctors[0] != b.DoctorID {
-		return refusal
+		return found, nil
 	}
 	if r.kind == nil {
 		r.kind = &clinic.AppointmentType{} // any doctor, any room
 	}
-	found := proposals{reader: r, booking: b, partners: s.partners, seen: map[clinic.Slot]bool{}}
 	for group := range slices.Chunk(r.doctors, 1+colleaguesAtOnce) {
 		found.groups = append(found.groups, group)
 	}
-	if err := found.search(ctx, q.req); err != nil {
-		return err
-	}
-	refusal.Alternatives = append(clinic.Nearest(found.same, b.Start, alternativesEach), clinic.Nearest(found.others, b.Start, alternativesEach)...)
-	return refusal
+	return found, found.search(ctx, q.req)
 }
 
 // isHeld reports whether what a refusal names as the conflict is a hold.
@@ -105,6 +113,7 @@ func (q *snapshot) isHeld(ctx context.Context, refusal *clinic.Error, b clinic.B
 type proposals struct {
 	*reader
 	booking      clinic.Booking
+	each         int // how many of the same doctor and of others are wanted
 	partners     clinic.PartnerWindow
 	groups       [][]int64 // of doctors, whose calendars are read together
 	read         int       // number of groups whose usual hours have been read
@@ -151,9 +160,9 @@ func (p *proposals) search(ctx context.Context, req Request) error {
 func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interval) error {
 	doctors := slices.DeleteFunc(slices.Clone(p.groups[i]), func(id int64) bool {
 		if id == p.booking.DoctorID {
-			return len(p.same) >= alternativesEach
+			return len(p.same) >= p.each
 		}
-		return len(p.others) >= alternativesEach
+		return len(p.others) >= p.each
 	})
 	if len(doctors) == 0 {
 		return nil
@@ -164,7 +173,7 @@ func (p *proposals) searchGroup(ctx context.Context, i int, window clinic.Interv
 			return err
 		}
 	}
-	found, err := p.slots(ctx, window, doctors, alternativesEach)
+	found, err := p.slots(ctx, window, doctors, p.each)
 	for _, slot := range found {
 		if p.seen[slot] {
 			continue
@@ -192,9 +201,14 @@ func (p *proposals) readAll(ctx context.Context) error {
 	if p.patient == 0 {
 		return nil
 	}
-	own, err := p.patientOccupied(ctx, clinic.Interval{Start: p.whole.Start, End: p.whole.End.Add(clinic.MaxDuration)})
+	own, err := p.patientOccupied(ctx, p.patientWindow())
 	p.patientBusy = &own
 	return err
+}
+
+// patientWindow is the time in which a patient's own appointments may be in the way.
+func (p *proposals) patientWindow() clinic.Interval {
+	return clinic.Interval{Start: p.booking.Start.Add(-alternativesBefore), End: p.booking.Start.Add(alternativesFar).Add(clinic.MaxDuration)}
 }
 
 // readUsualHoursOf sets the usual hours of a group's doctors without working hours.

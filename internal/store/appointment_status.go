@@ -152,6 +152,7 @@ type lockFunc func(ctx context.Context, t *tx, id, otherDoctor int64) (clinic.Ap
 // changeAppointment runs change on a locked appointment and saves the result.
 func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, action clinic.Action, match Versions, lock lockFunc, change func(*tx, *clinic.Appointment) error) (clinic.Appointment, error) {
 	var a clinic.Appointment
+	var unchanged bool
 	err := s.inTx(ctx, req, "change appointment", func(t *tx) error {
 		var err error
 		if a, err = lock(ctx, t, id, 0); err != nil {
@@ -164,8 +165,15 @@ func (s *Store) changeAppointment(ctx context.Context, req Request, id int64, ac
 		if err := change(t, &a); err != nil {
 			return err
 		}
+		if unchanged = t.leaves(before, a); unchanged { // only a patch
+			a = before
+			return nil
+		}
 		return s.saveChange(ctx, t, action, before, a)
 	}, &a)
+	if err == nil && unchanged {
+		err = s.recordRead(ctx, req, clinic.KindAppointment, a.ID, a.PatientID)
+	}
 	return a, err
 }
 

@@ -108,6 +108,10 @@ func (s *Store) UpdateAppointmentType(ctx context.Context, req Request, id int64
 		if named != nil {
 			return named
 		}
+		if t.leaves(before, k) {
+			k = before
+			return nil
+		}
 		k.Version++
 		k.UpdatedAt = t.now
 		t.freeByRule(0)

@@ -39,6 +39,7 @@ func (s *Store) BookAppointment(ctx context.Context, req Request, b clinic.Booki
 		act:     "book appointment",
 		wanted:  wantedOf(b),
 		batched: s.batchedBooking(ctx, req, b, &a),
+		shared:  sharesRefusal(req, b), booking: b,
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
 			if err := s.checkStart(req, t.now, b); err != nil {

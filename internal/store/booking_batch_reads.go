@@ -14,26 +14,17 @@ import (
 // What a batch of bookings reads under its guards, and how each booking is decided on it.
 
 // guardBatch takes the guards of the doctors and the patients, and applies what the doctors and the
-// types say. Primary keys.
+// types say. Bookings whose guards another transaction holds are left out, and wait for them alone.
+// Primary keys.
 func guardBatch(ctx context.Context, t *tx, batch []*batchedBooking) ([]*batchedBooking, error) {
-	doctors := idsOfBatch(batch, func(m *batchedBooking) *int64 { return &m.booking.DoctorID })
-	patients := idsOfBatch(batch, func(m *batchedBooking) *int64 { return &m.booking.PatientID })
-	if _, err := t.guards(ctx, doctorGuard, doctors); err != nil {
+	facts, batch, err := lockOfBatch(ctx, t, batch, doctorGuard, `SELECT `+doctorFactsColumns+` FROM doctors`,
+		func(m *batchedBooking) *int64 { return &m.booking.DoctorID }, func(d *doctorFacts) int64 { return d.ID })
+	if err != nil || len(batch) == 0 {
 		return nil, err
 	}
-	n, err := t.guards(ctx, patientGuard, patients)
-	if err != nil {
-		return nil, err
-	}
-	found := patients
-	if n != int64(len(patients)) {
-		where, args := patientGuard.where(patients)
-		if err := t.SelectContext(ctx, &found, `SELECT id FROM patients`+where, args...); err != nil {
-			return nil, err
-		}
-	}
-	facts, err := rowsOf(ctx, t, `SELECT `+doctorFactsColumns+` FROM doctors WHERE id IN (?)`, doctors, func(d *doctorFacts) int64 { return d.ID })
-	if err != nil {
+	_, batch, err = lockOfBatch(ctx, t, batch, patientGuard, `SELECT id FROM patients`,
+		func(m *batchedBooking) *int64 { return &m.booking.PatientID }, func(id *int64) int64 { return *id })
+	if err != nil || len(batch) == 0 {
 		return nil, err
 	}
 	types, err := rowsOf(ctx, t, `SELECT `+typeColumns+` FROM appointment_types WHERE id IN (?)`,
@@ -42,10 +33,7 @@ func guardBatch(ctx context.Context, t *tx, batch []*batchedBooking) ([]*batched
 		return nil, err
 	}
 	return undecided(batch, func(m *batchedBooking) error {
-		doctor, exists := facts[m.booking.DoctorID]
-		if !exists || !slices.Contains(found, m.booking.PatientID) {
-			return errAlone // which finds out what has become of them
-		}
+		doctor := facts[m.booking.DoctorID]
 		p := parties{doctor: *doctor}
 		if m.booking.TypeID != nil {
 			p.state = clinic.Missing
@@ -66,6 +54,37 @@ func guardBatch(ctx context.Context, t *tx, batch []*batchedBooking) ([]*batched
 		m.hoursZone = doctor.HoursTimeZone
 		return m.canBook()
 	}), nil
+}
+
+// lockOfBatch takes the guards of one kind of party, and returns their rows and the bookings whose
+// guard it has. It waits for none: a guard that another transaction holds for long would delay all
+// others of the batch, while their own guards are held. Neither row nor guard: errAlone, too.
+//
+// The rows are read before the guards are written, but under the same lock.
+func lockOfBatch[R any](
+	ctx context.Context, t *tx, batch []*batchedBooking, guard guardRow, query string, of func(*batchedBooking) *int64, id func(*R) int64,
+) (map[int64]*R, []*batchedBooking, error) {
+	rows, err := rowsOf(ctx, t, lockedSQL(guard, query), idsOfBatch(batch, of), id)
+	if err != nil {
+		return nil, nil, err
+	}
+	batch = undecided(batch, func(m *batchedBooking) error {
+		if id := of(m); id != nil && rows[*id] == nil {
+			return errAlone
+		}
+		return nil
+	})
+	if ids := idsOfBatch(batch, of); len(ids) > 0 {
+		_, err = t.guards(ctx, guard, ids)
+	}
+	return rows, batch, err
+}
+
+// lockedSQL selects, and locks, the rows of guards that no other transaction has locked.
+//
+// Safety: constants and a placeholder only.
+func lockedSQL(guard guardRow, query string) string {
+	return query + ` FORCE INDEX (PRIMARY) WHERE id IN (?)` + guard.also + ` FOR UPDATE SKIP LOCKED`
 }
 
 // idsOfBatch returns the ids of one kind, ascending, each once.
@@ -102,18 +121,12 @@ func rowsOf[R any](ctx context.Context, q sqlx.QueryerContext, query string, ids
 
 // readRoomsOfBatch takes the guards of the rooms and reads whether they are in use. Primary keys.
 func readRoomsOfBatch(ctx context.Context, t *tx, batch []*batchedBooking) ([]*batchedBooking, error) {
-	ids := idsOfBatch(batch, func(m *batchedBooking) *int64 { return m.booking.RoomID })
-	if len(ids) == 0 {
-		return batch, nil
-	}
-	if _, err := t.guards(ctx, roomGuard, ids); err != nil {
-		return nil, err
-	}
 	type roomState struct {
 		ID       int64 `db:"id"`
 		IsActive bool  `db:"is_active"`
 	}
-	rooms, err := rowsOf(ctx, t, `SELECT id, is_active FROM rooms WHERE id IN (?)`, ids, func(r *roomState) int64 { return r.ID })
+	rooms, batch, err := lockOfBatch(ctx, t, batch, roomGuard, `SELECT id, is_active FROM rooms`,
+		func(m *batchedBooking) *int64 { return m.booking.RoomID }, func(r *roomState) int64 { return r.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -121,13 +134,9 @@ func readRoomsOfBatch(ctx context.Context, t *tx, batch []*batchedBooking) ([]*b
 		if m.booking.RoomID == nil {
 			return nil
 		}
-		switch r := rooms[*m.booking.RoomID]; {
-		case r == nil:
-			m.calendar.Room = clinic.Missing
-		case !r.IsActive:
+		m.calendar.Room = clinic.Active
+		if !rooms[*m.booking.RoomID].IsActive {
 			m.calendar.Room = clinic.Inactive
-		default:
-			m.calendar.Room = clinic.Active
 		}
 		return m.canBook()
 	}), nil

@@ -14,9 +14,8 @@ import (
 // decided as alone, by the same rules and in the order in which they came, and sees those of
 // the batch that were accepted before it. What a batch cannot decide goes the single way, and so
 // does all of it on any error: nothing was changed then. Only when the answer to COMMIT is lost
-// is the outcome unknown, of all that were accepted. Then those who wait meanwhile are taken up.
-func (s *Store) bookBatch(c *combiner, batch []*batchedBooking) {
-	defer c.next()
+// is the outcome unknown, of all that were accepted.
+func (s *Store) bookBatch(batch []*batchedBooking) {
 	defer func() { // also in a panic, so that nobody waits for ever
 		for _, m := range batch[1:] {
 			close(m.taken)
@@ -33,6 +32,7 @@ func (s *Store) bookBatch(c *combiner, batch []*batchedBooking) {
 		for _, m := range booked {
 			m.err = nil
 		}
+		s.joinRefusals(batch)
 		return
 	}
 	apart := errAlone
@@ -70,9 +70,9 @@ func contextOfBatch(batch []*batchedBooking) (context.Context, context.CancelFun
 
 // runBatch does all of a batch's transaction but its COMMIT. It returns the bookings that it made.
 //
-// Statements: find the idempotency keys; write the doctors' guards, the patients', the rooms', and
-// read the facts of each; hours; the doctors' times, the patients', the rooms'; insert the
-// appointments, find their ids, insert events, changes, audit entries, keys.
+// Statements: find the idempotency keys; lock the doctors, write their guards, the same for the
+// patients and the rooms, and read the facts of each; hours; the doctors' times, the patients', the
+// rooms'; insert the appointments, find their ids, insert events, changes, audit entries, keys.
 func (s *Store) runBatch(ctx context.Context, t *tx, st *chainTip, batch []*batchedBooking) ([]*batchedBooking, *chainTip, error) {
 	batch = undecided(batch, func(m *batchedBooking) error {
 		if m.ctx.Err() != nil {

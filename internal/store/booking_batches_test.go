@@ -180,22 +180,50 @@ func TestBatchLosesACaller(t *testing.T) {
 }
 
 // Of many equal bookings of a batch one is made, with the statements of one batch, and the others
-// are refused with alternatives.
+// are refused with alternatives. With a type, whose length a decision fills in, one process once panicked.
 func TestBatchOfEqualBookings(t *testing.T) {
 	t.Parallel()
+	for name, typed := range map[string]bool{"Length": false, "Type": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			batchOfEqualBookings(t, typed)
+		})
+	}
+}
+
+func batchOfEqualBookings(t *testing.T, typed bool) {
+	t.Helper()
 	f := newFixture(t, 1, 32)
 	s, list := f.listing(t)
+	kind, err := s.CreateAppointmentType(background, store.SystemRequest(), clinic.AppointmentType{
+		Name: "x", Duration: 30 * time.Minute, Buffers: clinic.Buffers{Before: 5 * time.Minute}, Colour: "#000000", IsActive: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var bookings []clinic.Booking
 	for i := range 32 {
 		b := f.booking(60, 30)
+		if typed {
+			b.TypeID, b.Duration = &kind.ID, 0
+		}
 		b.PatientID = f.patients[i]
 		bookings = append(bookings, b)
 	}
 	all := members(bookings...)
 	list.Take()
 	got := bookTogether(s, all)
-	if guards := sent(list, "UPDATE doctors"); guards != 1 {
-		t.Errorf("the doctor's guard was written %d times, want once", guards)
+	var guards, searches int
+	for _, statement := range list.Take() {
+		if strings.Contains(statement, "UPDATE doctors") {
+			guards++
+		}
+		if strings.Contains(statement, "FORCE INDEX (doctors_specialization)") {
+			searches++
+		}
+	}
+	if guards != 1 || searches != 1 {
+		t.Errorf("the doctor's guard was written %d times, and alternatives searched %d times, want once", guards, searches)
 	}
 	if got[0].err != nil {
 		t.Errorf("the first: %v", got[0].err)

@@ -23,9 +23,9 @@ const (
 	combiners = 2
 	// maxBatch bounds a batch, and so how long its guards are held.
 	maxBatch = 32
-	// maxBatchWait bounds how long a booking waits to be taken up: when its combiner is held up by
-	// a guard that somebody else holds, bookings of other doctors go on alone.
-	maxBatchWait = 250 * time.Millisecond
+	// maxBatchWait bounds how long one transaction keeps those waiting who came after it: beyond
+	// that it waits for something that another transaction holds, and they need not.
+	maxBatchWait = 50 * time.Millisecond
 )
 
 // errAlone sends a booking of a batch the single way, which decides anew.
@@ -34,7 +34,7 @@ var errAlone = errors.New("to be decided alone")
 func newCombiners() []combiner {
 	all := make([]combiner, combiners)
 	for i := range all {
-		all[i].patience = maxBatchWait
+		all[i].patience, all[i].most = maxBatchWait, maxBatch
 	}
 	return all
 }
@@ -42,7 +42,8 @@ func newCombiners() []combiner {
 // combiner is a line of bookings, of which those at its front are taken up when what is under way
 // has ended. All bookings of a doctor are in the same one.
 type combiner struct {
-	patience time.Duration // maxBatchWait
+	patience time.Duration // how long those that came later wait for one batch
+	most     int           // in one batch
 
 	mu      sync.Mutex
 	busy    bool
@@ -53,7 +54,8 @@ type combiner struct {
 type batchedBooking struct {
 	ctx     context.Context //nolint:containedctx // of its caller, who may go while the batch goes on
 	req     Request
-	booking clinic.Booking
+	booking clinic.Booking      // the decision fills in what its type says
+	equals  equalBookings       // of the booking as it came
 	answer  *clinic.Appointment // for the caller
 
 	taken chan struct{}     // closed when it leads a batch, or has been decided by one
@@ -63,6 +65,16 @@ type batchedBooking struct {
 	calendar  clinic.Calendar
 	hoursZone *string // of the doctor; nil: no working hours
 	err       error   // why it is not booked; errAlone until it is decided
+
+	refusal *batchedBooking // to be explained together with others of the batch; nil: none
+
+	// Of one that is only to be explained:
+	line  *refusalLine
+	early bool // it has not been decided under the guards
+}
+
+func newMember(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
+	return &batchedBooking{ctx: ctx, req: req, booking: b, equals: equalsOf(b), taken: make(chan struct{}), err: errAlone}
 }
 
 // batchedBooking returns a booking for a batch, nil if it has to go the single way: what
@@ -72,7 +84,9 @@ func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Bookin
 	if len(s.combiners) == 0 || len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
 		return nil
 	}
-	return &batchedBooking{ctx: ctx, req: req, booking: b, answer: answer, taken: make(chan struct{}), err: errAlone}
+	m := newMember(ctx, req, b)
+	m.answer = answer
+	return m
 }
 
 // attemptTogether is the first attempt at a booking: in a batch if others of its combiner are
@@ -80,19 +94,18 @@ func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Bookin
 func (s *Store) attemptTogether(ctx context.Context, req Request, u useCase, answer []any) (freed bool, err error) {
 	m := u.batched
 	c := &s.combiners[uint64(m.booking.DoctorID)%uint64(len(s.combiners))] //nolint:gosec // G115: any number will do
-	if !c.join(m) {
-		if !c.await(m) {
-			return s.attempt(ctx, req, u, answer)
-		}
-		if m.batch == nil { // another one led it
-			return s.endTogether(ctx, req, u, answer)
-		}
+	c.join(m)
+	if !c.await(m) {
+		return s.attempt(ctx, req, u, answer) // which finds the caller gone
 	}
+	if m.batch == nil { // another one led it
+		return s.endTogether(ctx, req, u, answer)
+	}
+	defer c.takeUpOthers()()
 	if len(m.batch) == 1 {
-		defer c.next()
 		return s.attempt(ctx, req, u, answer)
 	}
-	s.bookBatch(c, m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
+	s.bookBatch(m.batch) //nolint:contextcheck // it serves several callers, and has a context of its own
 	return s.endTogether(ctx, req, u, answer)
 }
 
@@ -104,29 +117,23 @@ func (s *Store) endTogether(ctx context.Context, req Request, u useCase, answer 
 	return false, u.batched.err
 }
 
-// join reports whether nothing is under way, so that the booking leads a batch of its own;
-// otherwise it waits.
-func (c *combiner) join(m *batchedBooking) (leads bool) {
+// join adds bookings to the line. If nothing is under way, they are taken up.
+func (c *combiner) join(all ...*batchedBooking) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy {
-		c.waiting = append(c.waiting, m)
-		return false
+	c.waiting = append(c.waiting, all...)
+	if !c.busy {
+		c.takeUp()
 	}
-	c.busy, m.batch = true, []*batchedBooking{m}
-	return true
 }
 
-// await returns when a booking leads a batch or has been decided by one, and false when it has
-// waited in vain and is in none. One that has been taken up waits for its batch, whose outcome is
-// its own, too.
+// await returns when a booking leads a batch or has been decided by one, and false when its
+// caller has gone before. One that has been taken up waits for its batch, whose outcome is its
+// own, too.
 func (c *combiner) await(m *batchedBooking) bool {
-	patience := time.NewTimer(c.patience)
-	defer patience.Stop()
 	select {
 	case <-m.taken:
 		return true
-	case <-patience.C:
 	case <-m.ctx.Done():
 	}
 	if c.leave(m) {
@@ -147,11 +154,26 @@ func (c *combiner) leave(m *batchedBooking) bool {
 	return i >= 0
 }
 
-// next takes up those who wait. The first of them leads.
+// takeUpOthers returns what the leader calls at the end of its batch: those who wait are taken up.
+// If that is not before the combiner's patience ends, they have been taken up then.
+func (c *combiner) takeUpOthers() (end func()) {
+	next := sync.OnceFunc(c.next)
+	late := time.AfterFunc(c.patience, next)
+	return func() {
+		late.Stop()
+		next()
+	}
+}
+
 func (c *combiner) next() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.waiting), maxBatch)
+	c.takeUp()
+}
+
+// takeUp takes up those who wait. The first of them leads.
+func (c *combiner) takeUp() {
+	n := min(len(c.waiting), c.most)
 	if c.busy = n > 0; !c.busy {
 		return
 	}

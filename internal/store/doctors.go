@@ -63,6 +63,10 @@ func (s *Store) UpdateDoctor(ctx context.Context, req Request, id int64, c clini
 		if err := d.Validate(); err != nil {
 			return err
 		}
+		if t.leaves(before, d) {
+			d = before
+			return nil
+		}
 		d.Version++
 		d.UpdatedAt = t.now
 		t.record(clinic.Changed(clinic.KindDoctor, d.ID, before, d))

@@ -9,6 +9,16 @@ import (
 	"mems/internal/clinic"
 )
 
+// OnSnapshot runs work as the explanation of a refusal.
+func (s *Store) OnSnapshot(ctx context.Context, work func(read func(statement string) error) error) error {
+	return s.explain(ctx, SystemRequest(), func(q *snapshot) error {
+		return work(func(statement string) error {
+			var n int
+			return q.GetContext(ctx, &n, statement)
+		})
+	})
+}
+
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
 
@@ -111,4 +121,24 @@ func (s *Store) ReadToDecide(t *testing.T, b clinic.Booking) (c clinic.Calendar)
 	}
 	c.RoomBusy = times[*b.RoomID]
 	return c
+}
+
+// GatherRefusals has n refusals of bookings that equal b wait for each other, and then explains them
+// together. start begins one, ready is called when all wait.
+func (s *Store) GatherRefusals(b clinic.Booking, n int, start func(i int), ready func()) {
+	of := equalsOf(b)
+	first := newMember(context.Background(), SystemRequest(), b)
+	line := s.explanations.join(of, first)
+	<-first.taken // it leads, and is under way until next
+	for i := range n {
+		start(i)
+		for waiting := 0; waiting <= i; time.Sleep(time.Millisecond) {
+			line.mu.Lock()
+			waiting = len(line.waiting)
+			line.mu.Unlock()
+		}
+	}
+	ready()
+	line.next()
+	s.explanations.leave(line)
 }

@@ -11,7 +11,9 @@ import (
 
 // A guard is a row that a transaction writes before it reads what it decides on, so that
 // others that want the same calendar wait for it. db/README.md has the lock order
-// ("Rules") and why guards are written ("How double bookings are prevented").
+// ("Rules") and why guards are written ("How double bookings are prevented"). Tests fail
+// when a transaction takes a guard that comes before one that it holds
+// (storetest/lock_order.go, which recognises the statements below).
 
 // guardRow is a kind of guard row: the statement that takes guards, the one that only finds
 // the rows, for a snapshot, and what both of them ask for besides an id.

@@ -30,6 +30,7 @@ func (s *Store) CreateHold(ctx context.Context, req Request, b clinic.Booking, p
 	err := s.runUseCase(ctx, req, useCase{
 		act:    "create hold",
 		wanted: wantedOf(b),
+		shared: sharesRefusal(req, b), booking: b,
 		body: func(t *tx) error {
 			b := b // another attempt starts from what was asked for
 			if err := s.checkStart(req, t.now, b); err != nil {

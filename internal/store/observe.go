@@ -47,7 +47,7 @@ const (
 	CauseDeadlock      RetryCause = "deadlock"
 	CauseLockWait      RetryCause = "lock-wait"     // innodb_lock_wait_timeout passed
 	CauseCertification RetryCause = "certification" // a cluster refused at COMMIT
-	CauseSnapshot      RetryCause = "snapshot"      // MariaDB: the row changed since it was read
+	CauseSnapshot      RetryCause = "snapshot"      // the row (MariaDB) or the table's definition changed since the snapshot
 	CauseAutoIncrement RetryCause = "auto-increment"
 	CauseMoved         RetryCause = "moved" // what was read before the locks has changed
 	CauseFreed         RetryCause = "freed" // the conflict is gone
@@ -118,7 +118,7 @@ func retryCause(err error) RetryCause {
 		return CauseDeadlock
 	case 1205:
 		return CauseLockWait
-	case 1020:
+	case 1020, 1412:
 		return CauseSnapshot
 	case 1467:
 		return CauseAutoIncrement

@@ -19,7 +19,7 @@ func TestRetryCauses(t *testing.T) {
 	seen := map[RetryCause]bool{}
 	for number, want := range map[uint16]RetryCause{
 		1213: CauseDeadlock, 1205: CauseLockWait, 3101: CauseCertification, 1180: CauseCertification,
-		1020: CauseSnapshot, 1467: CauseAutoIncrement,
+		1020: CauseSnapshot, 1412: CauseSnapshot, 1467: CauseAutoIncrement,
 	} {
 		err := fmt.Errorf("wrapped: %w", &mysql.MySQLError{Number: number})
 		if got := retryCause(err); got != want || !isTransient(err) {

@@ -72,6 +72,7 @@ type Store struct {
 	ready         *readiness
 	maxScanned    int
 	refused       recentlyRefused
+	explanations  sharedRefusals
 	combiners     []combiner // empty: every booking is decided alone
 
 	restoring bool         // Config.Restoring

@@ -121,6 +121,7 @@ func (s *Store) Patient(ctx context.Context, req Request, id int64) (clinic.Pati
 func (s *Store) UpdatePatient(ctx context.Context, req Request, id int64, c clinic.PatientPatch, match Versions) (clinic.Patient, []clinic.Candidate, error) {
 	var p clinic.Patient
 	var alike []int64
+	var unchanged bool
 	err := s.inTx(ctx, req, "update patient", func(t *tx) error {
 		var err error
 		if p, err = lockPatient(ctx, t, id); err != nil {
@@ -139,12 +140,16 @@ func (s *Store) UpdatePatient(ctx context.Context, req Request, id int64, c clin
 		if err := p.Validate(s.today()); err != nil {
 			return err
 		}
-		p.Version++
-		p.UpdatedAt = t.now
-		t.record(clinic.Changed(clinic.KindPatient, p.ID, before, p))
 		if alike, err = findAlike(ctx, t, p); err != nil {
 			return err
 		}
+		if unchanged = t.leaves(before, p); unchanged {
+			p = before
+			return nil
+		}
+		p.Version++
+		p.UpdatedAt = t.now
+		t.record(clinic.Changed(clinic.KindPatient, p.ID, before, p))
 		if err := updatePatient(ctx, t, p); err != nil || !c.Identifiers.Set {
 			return err
 		}
@@ -153,6 +158,9 @@ func (s *Store) UpdatePatient(ctx context.Context, req Request, id int64, c clin
 		}
 		return insertIdentifiers(ctx, t, p)
 	})
+	if err == nil && unchanged {
+		err = s.recordRead(ctx, req, clinic.KindPatient, id, id)
+	}
 	if err != nil {
 		return p, nil, err
 	}

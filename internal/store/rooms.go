@@ -79,6 +79,10 @@ func (s *Store) UpdateRoom(ctx context.Context, req Request, id int64, c clinic.
 		if err := r.Validate(); err != nil {
 			return err
 		}
+		if t.leaves(before, r) {
+			r = before
+			return nil
+		}
 		t.record(clinic.Changed(clinic.KindRoom, r.ID, before, r))
 		if r.IsActive && !before.IsActive {
 			t.freeByRule(0)

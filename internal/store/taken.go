@@ -88,33 +88,46 @@ func (r *recentlyRefused) includes(doctor int64, now time.Time) bool {
 
 // refuseEarly refuses a request without guards, on one snapshot, if a plain read shows that
 // the time is taken. So many requests for a taken time neither wait for the doctor's guard
-// nor hold it, except for the first in a minute. What the read does not show, or the
-// snapshot does not confirm, is decided under the guards.
+// nor hold it, except for the first in a minute; equal ones share both reads. What the read does
+// not show, or the snapshot does not confirm, is decided under the guards.
 //
 // A repeated request gets its stored answer. One whose first execution is still running is
 // left to inTx, which stores the refusal under its key.
 func (s *Store) refuseEarly(ctx context.Context, req Request, u useCase, answer []any) (refused bool, err error) {
-	wanted, taken := u.wanted, u.wanted.unknown
-	if now := clinic.Instant(s.now()); wanted.doctor != 0 && s.refused.includes(wanted.doctor, now) {
-		statement, args := takenSQL(wanted, now)
-		if err := s.db.GetContext(ctx, &taken, statement, args...); err != nil {
+	contended := u.wanted.doctor != 0 && s.refused.includes(u.wanted.doctor, clinic.Instant(s.now()))
+	if !contended && !u.wanted.unknown {
+		return false, nil
+	}
+	begun := stopwatch()
+	if contended && u.shared {
+		if err = s.explainUseCase(ctx, req, u, true); !isSlotConflict(err) {
+			return false, nil
+		}
+	} else if contended {
+		if taken, err := s.isTaken(ctx, u.wanted); err != nil || !taken {
 			return false, nil // the transaction meets and handles the same
 		}
-	}
-	if !taken {
-		return false, nil
 	}
 	if len(answer) > 0 {
 		if replayed, err := s.replayedAnswer(ctx, req, answer...); replayed {
 			return true, err
 		}
 	}
-	begun := stopwatch()
-	if err = s.explain(ctx, req, u.explain); !isSlotConflict(err) {
-		return false, nil
+	if !u.shared {
+		begun = stopwatch()
+		if err = s.explain(ctx, req, u.explain); !isSlotConflict(err) {
+			return false, nil
+		}
 	}
 	s.observe.transaction(begun, &err)
 	return true, translate(ctx, u.act, err)
+}
+
+// isTaken reports whether a plain read shows a wanted time taken.
+func (s *Store) isTaken(ctx context.Context, w wantedTime) (taken bool, err error) {
+	statement, args := takenSQL(w, clinic.Instant(s.now()))
+	err = s.db.GetContext(ctx, &taken, statement, args...)
+	return taken, err
 }
 
 // takenSQL selects whether an appointment or a live hold overlaps the wanted time: a

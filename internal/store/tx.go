@@ -30,6 +30,8 @@ type tx struct {
 	wrote bool
 	// bookkeeping: what it writes may be nothing that the trail would tell.
 	bookkeeping bool
+	// unchanged: a patch left its record as it was, and the transaction is rolled back.
+	unchanged bool
 	// freed is to be offered to the waitlist after the commit.
 	freed []freedTime
 	trail []clinic.AuditEntry
@@ -70,6 +72,9 @@ type useCase struct {
 	explain func(*snapshot) error // nil: a refusal is final
 	// batched is the booking that may be decided together with others; nil: none.
 	batched *batchedBooking
+	// shared says that the refusal of booking may be explained together with those of equal ones.
+	shared  bool
+	booking clinic.Booking
 	// offerLater puts off offering freed times until the caller does it: to the end of a
 	// use case of several transactions, which may need the times itself.
 	offerLater bool
@@ -119,7 +124,7 @@ func (s *Store) try(ctx context.Context, req Request, u useCase, answer []any) (
 		}
 		s.reportBackstop(ctx, err)
 		if u.explain != nil && isSlotConflict(err) {
-			explained := s.explain(ctx, req, u.explain)
+			explained := s.explainUseCase(ctx, req, u, false)
 			if explained != nil && !isTransient(explained) {
 				return false, translate(ctx, u.act, explained)
 			}
@@ -208,11 +213,11 @@ func (s *Store) transact(ctx context.Context, req Request, run func(*tx, *chainT
 }
 
 // run does all of a transaction but its COMMIT and returns the new end of
-// the chain, nil when an earlier answer was given instead.
+// the chain, nil when an earlier answer was given instead, or nothing was changed.
 func (s *Store) run(ctx context.Context, t *tx, st *chainTip, u useCase, answer []any) (*chainTip, error) {
 	key := t.req.Idempotency
 	if key == nil || len(answer) == 0 {
-		if err := s.runBody(ctx, t, u); err != nil {
+		if err := s.runBody(ctx, t, u); err != nil || t.unchanged {
 			return nil, err
 		}
 		return s.flushRecords(ctx, t, st)
@@ -288,6 +293,13 @@ func (t *tx) exec(ctx context.Context, statement string, args ...any) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// leaves reports whether a patch leaves a record as it was. Then nothing of the transaction
+// is kept: version, feed, webhooks and history stay without a change that was none.
+func (t *tx) leaves(before, after any) bool {
+	t.unchanged = len(clinic.Diff(before, after)) == 0
+	return t.unchanged
 }
 
 // insert runs an INSERT and returns the id that the row was given.

@@ -81,6 +81,7 @@ type WebhookUpdate struct {
 // clinic.ErrPreconditionFailed, clinic.CodeValidationFailed.
 func (s *Store) UpdateWebhook(ctx context.Context, req Request, id int64, u WebhookUpdate, rules WebhookRules, match Versions) (clinic.Webhook, error) {
 	return s.changeWebhook(ctx, req, id, match, func(t *tx, w *clinic.Webhook) error {
+		before := *w
 		if u.URL != nil {
 			w.URL = *u.URL
 		}
@@ -99,7 +100,11 @@ func (s *Store) UpdateWebhook(ctx context.Context, req Request, id int64, u Webh
 			}
 		}
 		w.Normalize()
-		return w.Validate(rules.AllowHTTP)
+		if err := w.Validate(rules.AllowHTTP); err != nil {
+			return err
+		}
+		t.leaves(before, *w)
+		return nil
 	})
 }
 
@@ -162,6 +167,9 @@ func (s *Store) writeWebhook(ctx context.Context, t *tx, id int64, match Version
 	before := w
 	if err := change(t, &w); err != nil {
 		return w, err
+	}
+	if t.unchanged {
+		return before, nil
 	}
 	w.Version++
 	w.UpdatedAt = t.now

@@ -26,7 +26,8 @@ func (l *Statements) Take() []string {
 	return sent
 }
 
-// Open makes a pool whose statements are listed, for store.Config.OpenDB.
+// Open makes a pool whose statements are listed, for store.Config.OpenDB. It does not check
+// the lock order.
 func (l *Statements) Open(c driver.Connector) *sql.DB { return sql.OpenDB(listed{c, l}) }
 
 // listed makes connections that list what is sent over them.

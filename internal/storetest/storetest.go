@@ -124,8 +124,8 @@ func OnServer(t testing.TB, dsn string) *Database {
 	return d
 }
 
-// Open opens a store with a separate pool, like another server process. A nil clock is the
-// real one, a nil zone UTC.
+// Open opens a store with a separate pool, like another server process, whose transactions
+// fail the test if they leave the lock order. A nil clock is the real one, a nil zone UTC.
 func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location) *store.Store {
 	t.Helper()
 	if now == nil {
@@ -134,7 +134,7 @@ func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location)
 	if zone == nil {
 		zone = time.UTC
 	}
-	s, err := store.Open(store.Config{DSN: d.DSN, Now: now, Zone: zone, Log: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(store.Config{DSN: d.DSN, Now: now, Zone: zone, Log: slog.New(slog.DiscardHandler), OpenDB: lockOrder{t: t}.open, Batches: true})
 	if err != nil {
 		t.Fatal(err)
 	}

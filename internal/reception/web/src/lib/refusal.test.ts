@@ -28,6 +28,13 @@ describe("the desk's words", () => {
     expect(said.has(text)).toBe(false);
   });
 
+  test("tell a time that is kept free from one that is booked", () => {
+    for (const slug of ["doctor-overlap", "room-overlap"] as const) {
+      expect(problemText(problem(slug, { held: true }))).toMatch(/being kept free.*\.$/);
+      expect(problemText(problem(slug))).toContain("already booked");
+    }
+  });
+
   test("are compared with what the server writes", () => {
     expect(said.size).toBeGreaterThan(100);
     expect(said).toContain("Doctor not free");

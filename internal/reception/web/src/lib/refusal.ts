@@ -124,6 +124,10 @@ export function problemText(error: Problem | NoAnswer): string {
     const known = [...new Set(named.filter(Boolean))];
     return known.length ? `Check what you entered: ${known.join(", ")}.` : words["validation-failed"];
   }
+  if (error.held && isProblem(error, "doctor-overlap"))
+    return "The doctor is not free: this time is being kept free for another booking.";
+  if (error.held && isProblem(error, "room-overlap"))
+    return "The room is being kept free for another booking. Choose another room or time.";
   return typeText((error as Problem).type);
 }
 
