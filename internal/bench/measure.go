@@ -292,7 +292,7 @@ func startServer(ctx context.Context, o options, binary, dsn string, conns int) 
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
 	s, err := program.Serve(ctx, binary, program.Environment("MEMS_DATABASE_URL="+dsn, "MEMS_HTTP_ADDR=127.0.0.1:0",
-		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog), log)
+		"MEMS_DATABASE_MAX_CONNS="+strconv.Itoa(conns), "MEMS_LOG_LEVEL="+o.serverLog, fmt.Sprintf("MEMS_BOOKING_BATCHES=%t", o.batches)), log)
 	if err != nil {
 		said, _ := os.ReadFile(log.Name()) // without the log the error still tells that it ended
 		return nil, fmt.Errorf("%w: %s", err, said)

@@ -47,24 +47,27 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 			`{"patient_id":%d,"doctor_id":%d,"start_time":"%s","duration_minutes":15}`, patient, doctor, start.Format(time.RFC3339)))
 	}
 	fmt.Printf("\n### Refusals, %d doctors of one specialization\n\n", rivals)
-	fmt.Println("| what | clients | answers/s | p50 | p99 | failed |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|")
-	row := func(name string, clients int, r result) {
-		fmt.Printf("| %s | %d | %.0f | %s | %s | %d |\n", name, clients, r.perSecond, ms(percentile(r.latencies, 0.5)), ms(percentile(r.latencies, 0.99)), r.failures)
+	fmt.Println("| what | clients | answers/s | p50 | p99 | server core-ms | database core-ms | failed |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|")
+	row := func(name string, clients int, r result, cpu used) {
+		fmt.Printf("| %s | %d | %.0f | %s | %s | %s | %d |\n", name, clients, r.perSecond,
+			ms(percentile(r.latencies, 0.5)), ms(percentile(r.latencies, 0.99)), cpu.per(len(r.latencies)), r.failures)
 	}
-	for _, clients := range []int{1, 16} {
+	for _, clients := range []int{1, 16, 64} {
 		connections, err := dialAll(ctx, b.address, clients)
 		if err != nil {
 			return err
 		}
+		before := b.now()
 		refused, err := round(ctx, clients, o.duration, func(_ context.Context, worker int) error {
 			return expect(409)(want(connections[worker], int(patients)-worker, day.Add(firstSlot+time.Hour)))
 		})
+		cpu := b.now().minus(before)
 		closeAll(connections)
 		if err != nil {
 			return err
 		}
-		row("refuse a taken time", clients, refused)
+		row("refuse a taken time", clients, refused, cpu)
 	}
 	const racers = 64
 	connections, err := dialAll(ctx, b.address, racers)
@@ -73,6 +76,7 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 	}
 	defer closeAll(connections)
 	var all result
+	before := b.now()
 	for i := range o.rounds {
 		free := day.Add(20*time.Hour + time.Duration(i)*15*time.Minute)
 		statuses := make(chan int, racers)
@@ -95,6 +99,6 @@ func (b *bench) refusals(ctx context.Context, o options) error {
 		all.latencies = append(all.latencies, race.latencies...)
 		all.perSecond = max(all.perSecond, race.perSecond)
 	}
-	row("race for one free time", racers, all)
+	row("race for one free time", racers, all, b.now().minus(before))
 	return nil
 }

@@ -105,14 +105,16 @@ func (c *client) try(ctx context.Context, o *op, what request) (body []byte, ans
 	if o.In.Match != 0 {
 		r.Header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(o.In.Match)))
 	}
+	// Without a key, a change that may have been made is not sent again: unknown.
+	final := o.Key == "" && what.method == http.MethodPost
 	answer, err := c.f.wire.send(r)
 	if err != nil {
-		return nil, false
+		return nil, final
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, false
+		return nil, final
 	}
 	o.Status = answer.StatusCode
 	if answer.StatusCode < 300 {
@@ -127,6 +129,9 @@ func (c *client) try(ctx context.Context, o *op, what request) (body []byte, ans
 	}
 	o.Code, o.Current = strings.TrimPrefix(p.Type, "/problems/"), p.Current+p.CurrentTicket
 	switch {
+	case o.Code == "outcome-unknown" && final:
+		o.Code = ""
+		return nil, true
 	case o.Code == "unavailable" && !o.shared && o.Kind != "repeat" && o.Tries == 0 && c.random.IntN(3) == 0:
 		o.Key = "" // given up: nothing was changed, and the key was not bound
 	case o.Code == "idempotency-key-in-use", answer.StatusCode == http.StatusServiceUnavailable && (o.Code == "unavailable" || o.Code == "outcome-unknown"):

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"maps"
+	"net/http"
 	"sync"
 )
 
 // rushed is the number of attempts at one time in a rush.
 const rushed = 48
+
+// keyedInRush: one in so many attempts has an Idempotency-Key. The others are not sent again when
+// their response is lost, and cost the database no write when they are refused.
+const keyedInRush = 4
 
 // rush is a time that all clients book at once, each attempt for a patient of its own: one
 // of them gets it.
@@ -40,7 +45,14 @@ func (c *client) bookInRush(ctx context.Context, d draw) bool {
 	})
 	in.Patient = among(c.f.patients, d.patient)
 	body["patient_id"] = in.Patient
-	c.ask(ctx, "book", in, request{path: "/appointments", body: asJSON(body)}, c.takeAppointment)
+	what := request{method: http.MethodPost, path: "/appointments", body: asJSON(body)}
+	if d.form%keyedInRush == 0 {
+		c.ask(ctx, "book", in, what, c.takeAppointment)
+		return true
+	}
+	o := c.h.invoke(c.number, c.n-1, "book", in)
+	defer c.h.settle(o)
+	c.send(ctx, o, what, c.takeAppointment)
 	return true
 }
 

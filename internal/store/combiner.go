@@ -54,8 +54,8 @@ type combiner struct {
 type batchedBooking struct {
 	ctx     context.Context //nolint:containedctx // of its caller, who may go while the batch goes on
 	req     Request
-	booking clinic.Booking // the decision fills in what its type says
-	equals  equalBookings  // of the booking as it came
+	booking clinic.Booking      // the decision fills in what its type says
+	equals  equalBookings       // of the booking as it came
 	answer  *clinic.Appointment // for the caller
 
 	taken chan struct{}     // closed when it leads a batch, or has been decided by one
