@@ -2312,7 +2312,7 @@ type AppointmentCreate struct {
 	// Example: K7JQ3ZB2M4X6T5YQWERTZU2345
 	HoldToken *string `json:"hold_token,omitempty"`
 
-	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff, from any caller; only staff can read and change it. Surrounding spaces are removed.
 	//
 	// Example: Bring the X-ray of March.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -2393,7 +2393,10 @@ type AppointmentEvent struct {
 	// contain null.
 	FromStatus nullable.Nullable[string] `json:"from_status"`
 
-	// Note The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
+	// Note With `cancel`, the note of the cancellation; with `book` and `reschedule`, the
+	// reason for an override; otherwise null. The appointment's own `note` is not part
+	// of its history. For the clinic's staff, absent for others.
+	//
 	//
 	// Example: Will call again.
 	Note nullable.Nullable[string] `audience:"staff" json:"note,omitempty"`
@@ -2405,7 +2408,7 @@ type AppointmentEvent struct {
 	// Example: 1
 	PatientID ID `json:"patient_id"`
 
-	// Reason The coded reason for a cancellation.
+	// Reason With `cancel`, the coded reason of the cancellation, otherwise null. The appointment's own `reason` is not part of its history.
 	Reason nullable.Nullable[string] `json:"reason"`
 
 	// RoomID The room; null for none.
@@ -2485,7 +2488,7 @@ type AppointmentOverrideRules string
 
 // AppointmentPatch The members to change; absent ones are left unchanged, `null` clears them.
 type AppointmentPatch struct {
-	// Note A note for the clinic's staff. Surrounding spaces are removed.
+	// Note A note for the clinic's staff, who alone may change it. Surrounding spaces are removed.
 	//
 	// Example: Bring the X-ray of March.
 	Note nullable.Nullable[string] `json:"note,omitempty"`
@@ -5711,6 +5714,13 @@ type Problem struct {
 	// Errors With `validation-failed`: every violation.
 	Errors []Violation `json:"errors,omitempty"`
 
+	// Held With `doctor-overlap` and `room-overlap`: true if `conflict` is a hold, which
+	// becomes an appointment or ends within minutes; absent if it is an appointment.
+	//
+	//
+	// Example: true
+	Held *bool `json:"held,omitempty"`
+
 	// Instance Path of the request.
 	//
 	// Example: /appointments
@@ -6902,7 +6912,12 @@ type Webhook struct {
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6918,7 +6933,12 @@ type WebhookCreate struct {
 	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -6975,7 +6995,12 @@ type WebhookCreated struct {
 	// Example: 2027-03-01T09:00:00Z
 	UpdatedAt Instant `json:"updated_at"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL string `json:"url"`
@@ -7005,7 +7030,12 @@ type WebhookUpdate struct {
 	// Types Which changes are sent: types, or a kind of record followed by `.*`; by default all. An unknown type gets 422, and the violation lists the known ones.
 	Types []string `json:"types,omitempty"`
 
-	// URL The URL that messages are sent to: https, without user information or fragment.
+	// URL The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+	// 65535, path and query; no user information and no fragment. The host is a public
+	// one. `http://` and non-public hosts are accepted only by an installation that
+	// allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+	// 422.
+	//
 	//
 	// Example: https://partner.example.org/mems
 	URL *string `json:"url,omitempty"`
@@ -7345,8 +7375,9 @@ type CancelSeriesParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7363,8 +7394,9 @@ type RescheduleSeriesParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7396,16 +7428,18 @@ type CreateAppointmentTypeParams struct {
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7464,8 +7498,9 @@ type GetAppointmentParamsInclude string
 // UpdateAppointmentParams defines parameters for UpdateAppointment.
 type UpdateAppointmentParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7482,8 +7517,9 @@ type CancelAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7500,8 +7536,9 @@ type CheckInAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7518,8 +7555,9 @@ type CompleteAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7536,8 +7574,9 @@ type ConfirmAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7554,8 +7593,9 @@ type LeaveAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7572,8 +7612,9 @@ type NoShowAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7590,8 +7631,9 @@ type RescheduleAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7608,8 +7650,9 @@ type StartAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7626,8 +7669,9 @@ type UndoAppointmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -7802,8 +7846,9 @@ type CreateClosureParams struct {
 // DeleteClosureParams defines parameters for DeleteClosure.
 type DeleteClosureParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7836,16 +7881,18 @@ type CreateDoctorParams struct {
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -7872,16 +7919,18 @@ type CreateTimeOffParams struct {
 // DeleteTimeOffParams defines parameters for DeleteTimeOff.
 type DeleteTimeOffParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ReplaceWorkingHoursParams defines parameters for ReplaceWorkingHours.
 type ReplaceWorkingHoursParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8184,8 +8233,9 @@ type CreateHoldParams struct {
 // DeleteHoldParams defines parameters for DeleteHold.
 type DeleteHoldParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8245,16 +8295,18 @@ type CreatePatientParams struct {
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8274,8 +8326,9 @@ type MergePatientsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8306,8 +8359,9 @@ type ApplyPlanParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8365,16 +8419,18 @@ type CreateRoomParams struct {
 // DeleteRoomParams defines parameters for DeleteRoom.
 type DeleteRoomParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateRoomParams defines parameters for UpdateRoom.
 type UpdateRoomParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8422,8 +8478,9 @@ type CallTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8440,8 +8497,9 @@ type CompleteTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8458,8 +8516,9 @@ type LeaveTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8476,8 +8535,9 @@ type StartTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8494,8 +8554,9 @@ type TransferTicketParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8525,8 +8586,9 @@ type CreateWaitlistEntryParams struct {
 // WithdrawWaitlistEntryParams defines parameters for WithdrawWaitlistEntry.
 type WithdrawWaitlistEntryParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8543,8 +8605,9 @@ type AcceptOfferParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// MEMSActor Who makes the change, for the history: a person or a desk. Recorded as sent, but
@@ -8566,8 +8629,9 @@ type DeclineOfferParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -8599,16 +8663,18 @@ type CreateWebhookParams struct {
 // DeleteWebhookParams defines parameters for DeleteWebhook.
 type DeleteWebhookParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateWebhookParams defines parameters for UpdateWebhook.
 type UpdateWebhookParams struct {
 	// IfMatch Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-	// one or several entity tags, or `*` for any. Without this header the change is
-	// unconditional.
+	// one or several entity tags in double quotes, as they were received, or `*` for any:
+	// `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+	// is unconditional.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -42045,1012 +42111,1035 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P0Jcxs31i8OfxW8nH+V7YSkSS22JVVqruLlRpN4GUseZ2L6UUPdoIhHTYADoEUzM76f/S0cAN3objTJ",
-	"pjZnoqmpisXesByc/fzOvzsxn844I0zJzv6/O+QLns5SAv8+nM04ZWpKmNJ/ymw6xWLR2e/8hNMxwgxN",
-	"eCY63c4lTjOi7zjLxmMiTvFYEXE6pSxT+kWDrrtwRsZckNKVWBCsSHKKVWe/szXYetIbDntb2yeDZ/uD",
-	"wf5g0B/A/37rdDsJjxUXpzTp7A+7nSQTWFHOirdtD7odwpJTRafEvOxpb7DdGwxPBnv72/pl+i328RlW",
-	"lDDl3iY4n8K/WZam3Y4kghLp/6CwUOE3D9ybpcIqk539jownJMlSknS6HbWYEe892SxZb7pfv3b99X8O",
-	"y7TeLqyzTpXpN01vODDD+n4w3B8MYFAv4O1mPG84F+UxHSLzdX884yxNTxmGd78QfaSfQj/hJMF6geSM",
-	"xBSn9HcYpb6FiClWPOXnC++D632qBTUtH5VdFypPcazoJensK5GRbodfEnHG+cVpjGdAv0uH33K/35lN",
-	"OWSsOlO7XaWzRoWanCZAFZ3h3rOd3mCrt7XXaXWkyBTTtLPfwYz1p5lURPwfywD6XJzrVaJCKrdMemDF",
-	"0iSEKTqmRMjO/qfP3U6Kiztfw7s63c5U6DUxHxxud7qd2YQzfcf3O0O0s4N2d3fRYIi2tjdcK0OHV12x",
-	"TZYhON3G2XlDPsaXJPmz7vGMS0nPUnKaZLOUxhgYkn5zi83/2u1MCE5gUP/uHMYxmamXLOYJZefA/4iM",
-	"BZ3Z8xiZSahFhOgYqQlBZzxZoDmWSEs+QaQkyT6ShCWIKpSx4lf08P2r52hvOBwgSWL9PjTc7e/2h08e",
-	"9fXCmlXs7HfcJzQ7iydkikGSsmza2f9UXPxspIEWEEroseqZPMfxhDznTAme1gd/MiEoTjVZoCleoFjf",
-	"rEd5limk9xIJcolTqpdO/0xwPEGai+cjH+Yj3+1v9bcq454JeokV6SLGe/DuTrcjyL8yKkjiOF4xoSn+",
-	"8gth52rS2R8OjAxRBPb+fz6h3v/7/P3/1wnOcILTlLBzUp/eT3yOFEc4UxO9RpocQms+7D/pDytD/5Fg",
-	"QQQSBKfTH0adKZnKUafTMNztNsPlTBGmTnCAlp5PMDsnEs2pmgApxebmAzTmAkVH494bzkjvNVbxJCqP",
-	"d9SZ/vPsH2xL7MWD46fZs/HP/9r+8nI4h0FvtOYPPz5+9NdR59Nh7zfc+33Q2zvtff5+1GmYleEXv/DY",
-	"yqnq1D68/0VzoAni5pAwMkeCxFwk5Xk8xoVSIh8Plw5+zLUo7Ox3MkF7goyJICzWNObNakvPqj7el8H1",
-	"/wcRUlOEHaMZXzdf/PC6D9df4p3yCo86nwa9veZFfTWhIjjOk3xwDyS6tIPGEmE0J/gCGX6AFD7v6l8p",
-	"Q69+Onp/gMi/MpzqAxFNicJ9++BRAlNqnkAx2Y+P3XT9Fd7pdqaUuT93S1PUTyyf5HusyC90SlXTNKeY",
-	"MsrO0VmWnBO1jyIRIcUvCJNdhFmCIhXpo8xZIlHGFE01p6ISaQVsgQSRiguSVHct1kxDjDoH4ofBgfph",
-	"uNVZ81iMOp9w73c9nwPxg5nagbL/aJghUWJxqG2W+hSP7cAVR3OsGS9YMEjoRyg7L416a62zQJna3jI7",
-	"RKdaQmw/0TOYUmb+HOZDpEyRcyJgjP8ALaE6uo8TrOxJkDPOJEEJmRE9Xs5CjHSrv9vfrTBSIz/XXV3L",
-	"bbqoF17Nr/pugadE5eJZcREaOUdTfEGkYaPAV81B1n9PqCaKxT7CaEaE1CdeIIwSIi/66D0cLJLooyMJ",
-	"U10tDUeMs3SBzhbaIKJMKpymwOmAV/NM+UKGcnaAuJoQMaeSwBd9EZQgS3yMSnuM9ddYgtSESmR0D03B",
-	"9JwB6Y5YaUXHgjMFg9WalJ6teaTT7TjV6eXr496hNV6a1907tcPyLvzPaJRpdagH/x2+gv88fWX+3NN/",
-	"bg22nvXMf1/Cf548MX8+2fv8nX5eXukVVx1B+CR6Bu/RizC/8cTPA4lomW8M7XprQVasNk2Wss//T5Bx",
-	"Z7/zl8eFI+SxuSofH72ojutkMSNrjA3pyd3eAJ/jlLAEi1eEJE2ji+09aExIcotDS7nMROOaxebyLY4n",
-	"EzLEkfRgIka+qNMY7oicljET5JLyTKIZ1jwqY4ZbwWhhhP/KiFgUQzSPNx3sreUHu6TMhQ/JC5LSSyIW",
-	"TSs6JVLi87VXNLGvO7360hpPTdO4jLfm9jZaa2fPecYCistrI3sRy6ZnROiNFkTyTMQEtDHYddjsGM9m",
-	"mvcrtDUYHKCBFvyZYFq+pgu4L1Jc4bSsdO4OwpRxGsNw/HkkZIyzVFmG36wkbA13nu48236y89RTFQZB",
-	"VUHP+5V9Uc0Y/l/JWdRFEZ4Z85ty9tj9psgXZf7Q4rZ0y3hCxff2Pi1dCU4QH49YZLSHqI/+dvz2jZaJ",
-	"ek1gcWQ2m3GhpamZ1QHCbKEmWlMkqSTonCiJdgZPqtJTf6XhZJ3a9dlIZj7UL/7PQ29W/9ETfgQz/k91",
-	"sp++R5/1hUcPD8BY/O7RX5ttgHdg2wRWe4JZklJ2/kNKmDbio32rM6CMXTA+Z0gSLOIJKnSmPnrrKyYL",
-	"hEHd/F8Sq6qSXH17k7Zhh7cZQ1piKdupKxXQTI+ManSAJJ86F4Z0TpbSNMzJDm73zLzcH7gdxRnnKcEs",
-	"H8Z7e3ybeI873sB9umg+ofHEUWtuqFX4UmfYuW7OpIfqcafjlDfqOTLlyo4WS8t2SAIKriWaymB7W4Ot",
-	"p4NtiEkMBr/1tgc3OfyfeNqoaEx4eov6xVFCpjOuCIsXP5NFiNdrK0MbbJRIJPGY7Ntt/1dGJFii5AuJ",
-	"M82pOIuJMVqJFonGzDOcSj8CjtIRc8ZWH+1sbaGIFgPoXZBFT5BMkiQCYwajhI7B76HcBw/QzmBvxGqP",
-	"UdbLJIk0baak+BzYGQzNBD8XRMo+OgZzGd6+tQOxH1lloc/IYHvv6TPS2xkku72dbfKsdxbvbfeePNvb",
-	"wbtPx3vbWztNzMJbzp5ezyausbu7jGuMRl+2hr3R6MvTl03c42gM7pr6hh3OZla2GkXLiBPqu3yQVDRN",
-	"0QRLY5JFL0/weRSyeLf7w/7w0b42D4mWalJvLE49F4zsgrT7zm4YW/TRR2sy+uaeNx4qRyxjMWcJ1R/B",
-	"aXX9nRMmvMDWT7UZPx6N5HcPR6Pv/uO8f/8z6nz+btR5qC904Wr5wqPvHulfm/bgDWekYR/eA89B24Md",
-	"t/h2mam06w9rCpckaVr8rUf75j4xYussfsulLPytS9ZzUCfOgSXOpoVhcZolJLQoKXgIDB2CX4iae41T",
-	"GDzwnh3YRZJo4a4M7475dIpliS9+6hSBHxvQ/Kwvz1KuBzDGqWyQj/bDpYlTRabSjz6EX54HAPKrlTUA",
-	"1fPIvGwL6NH+UbinsBAYQpyM/isj9rJm4F+7HakWxhXCxVS/7GfSaK4cvjtCF2RxewKjwZlZtwlgLX17",
-	"YC0lP4XXb6Tjr+EHfKulSdNSRlxf7dMkQsp5Bu0OQ7xL8VSr7X10ZM4zYVq8aS6KGbjDELxAEyrj8+6I",
-	"VeSkIOMMwmIR4z24NXpkPNgSzjh8lBqvHFJzGpOD3P1GVVd/U0vP/H34zHBZYr+bD7oY2HxCGKIKYSHo",
-	"JalKumF4C+Btxp5tRRk2QNu0vHYpb49S36WYNQ4mxez2RvKe82mjbs359PZGcgyZOY1aM1y9vdGc0PiC",
-	"NBKMgqu3N5qPmKqUysbxzO11c75ucVzkbML5ReOwzOXbGs9X/bTR4KtZbq+plDaJwEZ29T9938BM8LOU",
-	"TMEXAgkca333nXnKfLziI/CUhR7jqjfmGUsisFGE1jUR4yXHso09U7NaFd/vXUzA+ZV7Y0KSxinILJ6U",
-	"XdCg+lEjmQS55BfaABPA9cmXGYWYYOE/vpOZmU83zsler2+Jc9HexaDtaWoctL1eHjSKnBu49BxVsB2M",
-	"O6dyYKqgVd7FRI0+2zhPc7k+4FcTKn7BNtjbMNjc3bn+SPVr386IybV8m6mYT0lo2CfavBZYUIh9gz61",
-	"jxTnaIrZwilbxizSmlCCFT7DEiaVMXyJaYrPUtJHIO0g4RTClPpeiafE5hPYmLAy5hmVkKgicGyUMJMB",
-	"pRUwhqpjNguGR8xuGASyXCiEu5sfSBR96dlbZGTUMi8pq5Q0EFo2e+/j4kYXiO/lkfilzxUx+6+FExCW",
-	"c9199TOdDbG8vSQixTP9Q56CR6XU//ik35lAeIezcUpjsKiIwjSV5oMm+6y4z5Int+/sduRCKjKFbBi2",
-	"PyVTuT9z1P2521HkiyoFSgwZKzQWhOjFSSg+Z1wqGsvyfTgVBCdOjy/JCqAETR10CsYLGOBULTr7HSIE",
-	"F/Bl5xs9MdZGmIiv9xDYnSoC/kC6gmDJmQT/W55hBVcMoTfQ9og54janQq+/vi+CrevbTeqbHYqc11em",
-	"2XkR4StIvWu9Gtr44ZIUNklO+0irUDCY6hHQdMjFGU0Swm6VFY7dVw0PtPkLKMXxhcydnVqiohkRU82r",
-	"OesirU8lsFLFr3oeUSy4lD0u6DnVb8Rg/KKx4NPcUJRUEWPn4dxChKWCNEXjJ9O8S78u5TFOe5ylCxge",
-	"GIjikgiUcGJovJQAaAZvyABDeEnmfBEGMWJUScTnDE1xPKHMeAhrPOjjx4+9Q+/Fq1hKkacIS/wTlp5m",
-	"KG91PydY9vw8u2jfd37CQfeuwkrFmOmVPCMoISlRVnn6iad3ohNOeNqsCpqMeggT1MXzEYOE1lsdrU2h",
-	"pZz1xpimJInKIYKcTqdYxZOyQD1AEbBSGVm+AJGDEbuk3CQg9dFbhjCK3r09PokQTiVvDBmYr14Qk50M",
-	"rpZKECF3n1h28zNZHLEPktzqcjVELva9oIVbuWJ79axyx7Ef0LDTuBvTi8IEmgjVuibrRPoap2MupuR2",
-	"yXTqvtqzy1sh04IFzLAAPx01hwmC813k/vpw8qr3rIswArcZMi5fw71zSk+IFqOPYLZv8JSc4Itblmla",
-	"OvWU/qydpv4BlFar71CmjwgcL6iGgBzb4PG6OoG+4cpkOmjl+3aXgasezj9t5+DSLlxwCqcpn1s7LaHY",
-	"6OxWc6HSU11s+grMyXo77+LgWU9q48HLndbVg/cuxexOBpxi1jzaFLP6UN9zPr2LoQrOp41D1RfrQzU+",
-	"1bsYrPHXNjuN4HJgwArf8jGcCZIHfKtKQq6U2cRAJCmLTQjf5f5rJbsoUEDvCYZiI3yOKQP1TRBcCXvD",
-	"RI1/+S52xviuG3fGXK7vzAmdkrfj8d2MeEp6fDyujtnZydaTBeVRfDwOjJ3zX7A4v2XCwouU46SnOO+l",
-	"+ut20OCiIV9iQhJrsILN9EAiCDCih0920M/0R5SxlEhQR8f0PNMmXp7Y/sjN6jVmi/fWgrpdXoQV6cF4",
-	"zXGpurkOTFGF8wIUoVdXL6LPjecV0tbpKy5Q9H9fnqDHUgmCp06n1guoX94zP8uyKaw3f2ugJSFD9oa7",
-	"d1qdLGbkrkMOWlVYK+4AOkXtzHxgpcqJW51GVv623XCntGua4heE6alMzSLr37Ry+xD+i1LOzol4hEAr",
-	"7o9YVPUYREA2xr77YdSx+vMpvHbUgXpSbD9ighgmS9Okwjx5ujt41B+xQ4bIdKYWWkmFSlCcOrUN0oHB",
-	"k2QHeN0+jA+Fx/i2d8Z91+6K9fhoZfSSCM3xTLRniY/7QO8V5AvPsRy5rPuuTcoDjIkKc0ARNz7Hnk2v",
-	"dTyAM2ZzkvQ+pVwr/hOakhHDzlmlL5wR/bWYT6dUKZIc2E+VfZFRJUMuAl+9Nkk8dWDEwMyos5jNmcUH",
-	"Rr7MgL5u19hnigiG0x6cgmgfYYayfCgIfnVeWbPJXZTyc60G5esWWX5/SpPIco08O/y1NlhumTjzj/fA",
-	"XAIeaEmlMJUK5yTYWjbR0FYH9zTrjlyUZsRAWoNfrrjFlaTXoyPGeuv5NevLKKFS4f7VD/XfSYTRfrsH",
-	"aQTNgcZStkFddNisgD9MjLRTxEFs3gANJhwXxb9ak8HMSaR+p9uZCU1gipqokw/isCJxgUmFGegb7qGz",
-	"Rbiq0l6vptl3Lshifxiovf5zFRmWUISaq5TQHII/eb4CBe8asAIpDxDL0hS0VsYZqaas+Al+T3b8BL+9",
-	"weDpcG9va3fn6c5gb29YzvbTLzWS2qS0VLP/ICmUCiLb0YuZ6KqsGAvtkcmcHKuUZfLwQH5iqZCJ3ykO",
-	"XNNAC9l1oWPEyCURel3ytUi0JQD4QiUK3N4qEeDWoHEZig00aUDBnLhMzPS22bCePXPFEXhPxkQIIpDm",
-	"/jgtD2X4ZzwMNu9m5Zbb+4odtr8zrm5qmwVPySrKfa/vAa7MZzaQXy4lSFM+t1GUGRaKEWFK96B206VK",
-	"L/vCsX5zJR16sEYK9Fc/Re2TyVkDwrUTy8fsM6QSrE+J05fOfmnbKge3wJjhZ9oa6UD1shZUBYIYTlzh",
-	"wjtPHNlE88oC5tJLH3UzoD46guxdE0zQS8sZQQuChXNGRMVgId5+Ti8J6yKs0JRLpXXjS9JHUT7xyCQX",
-	"2xC18wbodcpzHFhidDFvQzFbGF+H0a/KorXE5Vczv4046z0jukZG9N902v2DvupABtSQQwDfudca77XG",
-	"b19rvGiygC7IwgIz/do7fHcEnpI+Op7wOTMFfdrcKtPalEzl6fD0b/8a/Hbx9+FkMN1Knz0fsH9dvNvm",
-	"u+Kp3FPDbPtyd/70y95i+Pv24e6PyxlnBc0JXm9wgE5LOAv/3tn+Gtz0e5X4XiW+V4n/6CqxYVLNcvgX",
-	"KgNb/ZaZmj99cqwolnVZnC9YY12jzFOwDaLI2cJWuay11tbHVFns6mprDlAA16x65xvyRVkQnNqewBfK",
-	"bwsvXAkYuqq+nHF+AeGWMZgGVjg6S8Emd3RNQmlUQA9HKJshxQHPC7R9U+BK2Xl3xCKH7Bx58A2lh2dp",
-	"JlFUhTuOQtZBGKe6VhFqLthQg6oAPCUZpE2ZsXhmCqRYYEFMWJLHcTajFeSO4dIy0CeD5RAvjWjaTeO3",
-	"mHXf0ARizGJiAdpWketz/96v3c3UX1v7vOIBU8tSU/dWa0F1jO0VH7L32x0CLS0HLr92HY1xRYJWBtcK",
-	"ijO345QyGj+QSCo8HncRPoP0bji12sqWFfxVmzRI0K89gRf6rL92qCSemNutqxBVMfdfrlJ0O196OEso",
-	"QJ/qX/F4DD9yPKO9mCfknLAe+aIE7il8DrRTu18zan5JhKAJWS0z8jP+1j3yNUd8Xxk2sbd9LWPEr0Nn",
-	"pn5jCUplqTRFatLy9GOuoMyjCnL0MyNaZFBms6pec5bgRX+lSfrnpjKcpkZhtF0Nmuq278wo9RosNNdx",
-	"l3RrWw6ldVarWNziaL32CGuzZ9cOYu3Temwe+Oo1jVgHZfLO9tCHbF9zVUI2gMdmypq/W4WCjn26Ke1K",
-	"QAR7IrVJY+qGFcF86yrGhzffFUqx0Vla+tpfmEI1CBojX0Oqmx3LJHqDQO+j40wInjGtTyM5w7HWbAFb",
-	"bsovq1z3I01TSJ1zKaq5CjzhKU2wsYXu5XzVdeAE4LoK7XvzRPVc2BetorINIzolBsLBWusHDCdkcWuk",
-	"c2kZSNs6NWK2ONUnNECRUtJzBpEamVGoYIB6VpA9fXQ0naXUgdoVNQsMcl6xucknSzuhKgbgXajrE57a",
-	"RMAG6A/ICoSjDHVuvFKJ6yk4T//29+3fftx6vfPrk5Pdf/7948v3J7992Nre2S2fsJ1BzWFUAY7d6j0N",
-	"gq11b55f3FsD63OJdfX4gPJ+k6o4ADn5iFFTvDBpjVS1I4Z7lX39qGeun6/e042UUE+TXAOox5dBjWqZ",
-	"N44VAurlZdBB+JYV0I7jCmRB1+TcUSWNNehpHq4spiZ+4nBHE9CVYwP2D6mdULg+JdMzqC6ve8QelL9J",
-	"VRdJrscXZSzh0YgBOxfEtXez+JMEESxSqkdJp6RbdaX1UWQUxyivD7I4aNg2NoDSB/DFmE4ECVVICUwN",
-	"wOUZVxMzLtlHr7lwk5JwQM8IwkmS9yCwoH9apGvtlbMxFVP9rwmJL04pc9sHF/VxVVo7ZvxUTvi80+2k",
-	"BF/qX4z6CW78hIN33U0614P1cSbiXP+XTmdcqDKyoB1CjeRxcz+IhGpec9DQscHUU+E0A6qJihYKJg3X",
-	"WYqgQdg4DAAU9NGrzTxcpTYOy6Ni9y6tzVxaG/hwb1PJGws+PS3M+EB01bUGMDd1gVnULProwKPOig+e",
-	"Ql7TiJEvVKo+emNKr1MsTH8TzJA+0+iMxDiTFtvknDAisOJCorHmEtzcJIH2DRqKFr76m4YtNGuRK2gX",
-	"934/baVS6kXRCn5PkS/KArrkWEaW45ncLeTUoI090BUb9V7VvKlTel3KpwPnSUqUUHN1lPq2XQe1/uF8",
-	"oxspevx0Y4djRfMDZ5fVqspM0P9Mvs+rHXG+9lhSK90erNAjfzLtoBrQ5s3Fuiq5drT+JWC9ux5UPE2I",
-	"VAYmokWcvqL0liL2w8GgHrMPht5XLMTqVAUfF6hbVGDZAiwoymIJn9fXRm9z/dWvDAS9ITOXRGReUQg1",
-	"YME+HhHoyTmGAxHe98ss3G+kPCgaKa/KnQm4QlbmzizJ1KiOvZytAcQN2nyrvI0iQeLGkje6Hb00p79D",
-	"s9Xlj53QKflN3wecYtU+FzbXDWz11g1v9RopLYapATfr+Iu44vS99Rw3FTy7LCXSmh56Daxuk5CA736Z",
-	"dDTXNtaITuaUSWNFTi1MGyHWgjQ8eA23/b1WtJ5WJLKUNDAUUZCDgXIw6VBnguALWeIhVYesftI8iPPH",
-	"tJnvlOW+Z+TzTEmakN6cC31fD1qB5NLWA550aDvul1AHAO/2JZ0Attt2AqjGNWDNVhyzd64dRYuohul7",
-	"Zjw7iltZfuDOC2fWXZmSsSoauHVRpHlJhOKUYAGuHIg3TCnzPzi89ejbvTd9k5jbvaf7W27tuezEvy+8",
-	"i7dw7Nc54puGNOuNzb6FYOUmEael5jE0B/+DmcgraPB4iZvPwg/XLUwUOcJNoi6KrL/d/jEh8QVJTin0",
-	"VqTs1AEKRiMGbbGdAz6JTJLtwgOreiBtv2G/64ie7gGKrL/EfMW67t07NaWfWv/5KcCZnEpCWIQSDoUJ",
-	"JoBg5kPKEYQDpATRigdzzQlN0yws7fByfBqngORzL0IN5t/5zKFxUz5xL+iQ5DEG87gfgQjOoKy0+F+u",
-	"SYRKs97AEWa1HKr+fYr4t5YizlOeBQJFrtsFMjeALP+LEOfnZ2dl2fyXLfI0cV91svdpSRI/LUnev3wa",
-	"9PZwb/z530/C5WBXyDw/pUlg9V9lAqw0a5uhOTRFhyOplX9bpUPXd0MZibHC23ANAmVd2UXlqQF7DpZS",
-	"wdxtjWQ+5bVEaLje7QOYH13TYhWQnLAkOYw4UxVr+fiCMgS86r7qrQM5Vw0qj9uqwiQ1aVp4SgpQUSoR",
-	"BtWIJAhXVKOqatC0rVbnkM0+eUAEtOU/Rm9X+AKaYcXkANGxgVrrgnrmFLLrOzlyRmKKU/o7nIfAMI/L",
-	"N9h6YHe8g0cbHY2Ngwa8jiDEC5YRAZO1czItSc3F9Yv1SiMqz3E3MMVryum1dX2BWEDLTFwrBuprX+Ks",
-	"Jfr16MjnQBsn82ol4rkxHdbSJbq56lbylJoz41AH0ZgGAhR4PAZYtVNc6TxQYXSzmE/1OVzxAZtyCDni",
-	"zpOdw3CgYXcwGFzdoz0chI7Kvfp0rz7dq0/36tO9+nSvPt2rT//V6lO3QW1ZR626jgoWqBvhCCfJt+DF",
-	"AU3LVs6gaBBdn1Tvdr708lbSgztSUm5xehuoMOXR/WW4+2Q3rozxuhWb0rA79pP/vZpLe42kvCdadkWr",
-	"pVlpVW1P+Xut5Y+mtZS3Hph5272Hh+51m7vXbcIQhzWWsobQb5XECOK9HfBS7ekrIjCVo0nfMBSTHt8m",
-	"yTPGuQURdBzQraCbxdPtvSeP9l1k3S+iah9cv/cN3fuGmuA1/+TK0r375t59c6/i3J2KUxevWUKVEZDL",
-	"CpkTKxKRLRGOuUhC4R3b9yecUQXFrcB1/3b89k25aNA2FJlj6fo7o6KlHTxYPt6jzvc7Q7Szg4Zb22hn",
-	"Fz15OurUDjpEbpan019burQRg+HJ8zRZZ/K2WBJBraSZflKa/t3Nzux+eHbm2gMJLKO8S+8mnJEA/11e",
-	"0mA/9rmJXF8yFSqW0tRqWvHYOh6v0nz9qvqPrr46cXzNZoMZ96ApC0v8KnFDr+UErvxivT48SSBXLFw9",
-	"CM389FISNefiAtm7vTxEv9mYkiQdl1d8uLfVH/S3+k8rZSa7a5QQtQNcN0p1wwJ62vJ6VojHhqrR1zqn",
-	"JgJL0pC6mdfqYInMfSZe7UrFph7WQpGEaLKs1wPjWTe6Zak2jB5OGXRPMif/AEWCjAHP13W+trWj9mdX",
-	"dFTea4d4WCsoqkOywFCaq0FhFA8koolHaRgavt9ezmvemqyBibrLR0lecQ0ts0Ek2SOhsLwoL5I5ie9C",
-	"S/UktFTlYuBm+oo5i4lgJKnkCOuhSS3McXp7S1cMWi4dtUQSAOops7t7AP9kiHyZcaG6BrlegV5jIAnx",
-	"Gc82tzzCuROrK8S6WjJCV5V6rcHtCb2iq1/TWE2PdZqAXLdNAlN+vixtvDMY/m3vt+e7/xj8GhCMK3m0",
-	"zBq4SgEwsl6DixVVhVrCQezLfbCQXKWF8Y+tV1TN3UMF56mURvskm3P0Qqw0Cv/V3jWtA9CWPjX7TMWT",
-	"xsh8g1LpQkX51nxpP1KhJi9wqLpL/6pnf6ZvsdDlw73BoDcY9gZDQMjjCV44Is+rv6Db9O/gC8coxYoI",
-	"pPktonLE8n6xWKIIuilhv714Ub0NqB/ROFOZIBbP3Ndonu30Blu9rb1qOW31/JTt+nVOk/MIhdfksOh0",
-	"oqcOfsLt7e09NM7StKdH8Ci4Unt7e896w63e9qCpGrz1TBpH/oqQZGWLxmIeY0KS+447f+iOO7RqDcwn",
-	"PC1O5F313Qk3ErH3+ALxJvvEXGMvSNtb3Sx73gJH2355C5wJz8S31gBHH/CD8uCNmQj40niquXEecLA0",
-	"VqroDRjw+t0vRB/9hJMETN/7FjrfaAudkBbng9PYqOaNdGH0JdJmeU9lMeU3ZGxopQj4hTkMQZkPjlj+",
-	"tod61R7BAdBnFIwdaWB5OTSm56yPPlpQvlJvR3ei8naQI5YxRVNrHNkFWtmf8Y/P3a+7Y+Q9m7qNmnSf",
-	"F9TYwHpnuLF9471Kea9S3quU9yrlPa/+b+/KmIm0MVoF5PBAog/vf0EzrCZdcMXHgqh9NBNkTL/AAKma",
-	"oGii1EzuP34c5VEX47TXuhqEDmvdUyueoMfug/LxlExljNN23VT7NJb+GmWC9gQZEwGe3zINbpVp8Em5",
-	"G0FgJE2NV0cj/dnV8vnGdHWzgauk/Wq3akngt/OuwhNXylIsubu+Nbfqc4jaLovourSJPIi3ibFQOPRU",
-	"/mK/v9ht4tNcUBYY7E987o0N+JKHca65VsRnhEVoSjAzCOYYet77cfYLsgDkwgvCTHShgo1ir9fidkRY",
-	"W25VbN27E8jQpS2sRYjv8ofXiFML3gihl48G7ln78677bfHhJ4FEpqYY0VGit2JMifS2aR9FWn82XBkz",
-	"iGZFmSRiv2DUM8EvaQLjtS+HEKzZzXtdfCVzL4JocHAcZZSp1mf/YTZTbioaUBIg0WGyqKY564OYoxEF",
-	"bDV3qaWxfxNtN2+iMdeNhYevtxtWt7wRq0jgfSMw4Or9d7zWBWGtZCpIMGP4ElOzit2O2cPTOOUmSCuI",
-	"yXLsdDvmH6eUnRIhAHoWdjWIwel9Zh0A8+eYJTRpiMzNuJT0LCUoyWYpSJc+iiBQe6r5edRFEWhB7g+I",
-	"a56aNiWQhjnTZghkYI7YTBAgSuqL1gI10UMpCzZbzl+9ihaK+OvXrn1sQXBAc/gnwSKPxhYy3uKWlcX8",
-	"3rOdZenye3t7z3zpvrckzcAT8MVSriERJWdv9J1tzeX2r59iqcmt2XaljCqKU+m3xEmJFjammsO8wFgk",
-	"WCoiqLyosKDD775Dr7/T/6tnVhVyazQ6DmLJipUc4fX7N6CwTNbAtTYJlO7uU8JCCT6/YKmQmnOU0HPq",
-	"IL4JgkcQy6Znvp4YoqHO1nZFYpetxOWAnmD4rGng6OUp72LpIJTmGWSAKzOVXVN2m6OMDi0aTPEb0jaI",
-	"OfEmNRAMTmOjmo7s5AdzZxRIGy13hm+BKOM9eaosbl/Lwqx2ztSUy0ys/Mxze5t+IjeYAvoqXDPZDiZD",
-	"P4+NxJwpyjKvlIlKr5mVd7DGyW9Pkg/PW2mHvj0d7tRi88WXZkF4eeVtOi5u2FC9lesVUXZnMKMTnq7k",
-	"1z/pe0rprEvJCfb9bX5g22Se8jGKLNj3KYB9R90SZOh1rUtj/mSL3uGulma5scanRS/olbUc5i7oehBf",
-	"ELW65QHc5bok8PF4nSYJb7Xy6pYgmLo9wbMZYSTZh7UvJyp3EUYJt2wzst4orV5ZuIwIrEJ70KID1wrJ",
-	"10UjozHqh4qma7V3aDHGyNwiuZbZiA9Qm+uhlbRej59sh5rojEb9Zc2f5piqlEp1SlypwbJ1/WjvzpP+",
-	"SkS88mlz809wb1Vo5g0dcK41NyRX+q5DxxGbJWjY3ecKZSlDXCQm9LC2k89mbm7YYCaU+x907U2DVTau",
-	"iE1fLZL7BUG5GYOY6QqzmvVXnIfNstAloZtWYGDadJ1mgcglYdagEMR0zWAOwVveglxcq00ILGYzlbxt",
-	"8CMdVthCH70hc/itCrkMxZrEZpQveGZxmuG5c0ZlqcLG161yrmmFVM4Va4ez69VBWKlt2XNA56qeTY95",
-	"FhrT5wZuE+IUzwstq2aiEkF5UpQ0Ft4QKGuEyjbN42zZpbymIHreFX79R9Y12prNLh7HWFLOuqas+5Ia",
-	"41xxNMNCMbC+GKxFPYxQrPXziaBSTbH8s/sPww6RjfqmXRNiV6kFWk5i4SjVCuhRe2Q2zREzT++jqBiS",
-	"dem4YZmGqdYb5Ll8wOcAf9eP2ganpnh/U78pk0aR4EW3OW/+5lLE8+k2eAxKo4vTTNJLcicDvWcrt5dn",
-	"sFljiRoyzspz3Zw3Zu5qABG21fNAhFhZEboxjvDhylcXHfAObgc3uK1XpmoP2N/bYBLad60R4Tc3tovt",
-	"u4fq4X0C8cRWbQU9Z9S3FeHnTAkcqxc8zpzrLyy1jKelBuj4dkbY4bsjlNgXBJaYjXm7177BU4N/ckmE",
-	"ZpJ5ZoAdbL8TmAmfEYZnNLyX3ovsgH31fLs/6G+XlWPzU7iKdiLbTceWqU5kYNyVbXOT6JpVc58L7dwL",
-	"rMhPzgxvoWhYqxwS8iz0uCAARAJrrBmogUDhDGEkKTsHWapCnVZSHl/IJTmBzjnIxYVE3PIn/S4f86Sc",
-	"LLHWaXqBFz/qb1f5UgAMaI3gValWrpZdbAS/nWp4I+xgWoOhUqaIuMQpuOgpA08+aC1GA0RaGm7HPyD3",
-	"L814whreqim+ZMnbcb5k8Pb1fGovAghy5nFQlsMLQlJ6SUJAFodoTs4mnF+gKZESnwdoSusp01lI5r3J",
-	"HE5LYj+A3M3L/KfloKFBF1kNtLWJfdoqQmiHvjItEjJp7c1+duSNZtDCCE3YOxiFh2pwb2DIFL6Wcjdl",
-	"FseEJAbuxvqKIJ2zqnBbnBiitxRhJudEkATtDgY30Yxvqfr6ufmpoMoJyySXtB/76eTkndeDzJ/pgzxJ",
-	"Ws44k6SEm9O0VpASsjQi7scD1ouHg4awkhpzd6DbcSpRktVGTYtB3wRdtgEe8dA+VA1gpOz7qoTCN+lU",
-	"v25AaPm4brrz3hpN5h3zdh3m7yMqSyMqIY/SsmBG3oI/l3MVF1P1ONbFRZnvlJj1Mmm82kqyMrmdleQe",
-	"ug6AiVxx+NaspMqhqC1ENCPQdjbaR3NMlVavNTnneopFPFJi0QeS17+SJNpHOL5gfJ6S5JwkcAnDr2eY",
-	"JZzl5SdbO0ZbLyW4mS+amJh5H/wbJ5UMtfy+GsN6kWcCVLW0vJVlEx7eRvrROEvTtTKjzMDaJl6tAdrp",
-	"2SQ2UFGJUqyEeuSXROgHTmM8W6cpq773OZ7VURjbAyBek7+72IXakMpdI0pTbecINxvY3HqrSmDfVOMt",
-	"RyK33nnr/lDdH6oNOrPYw7ZZ0MltXEMXlk2p64pUc22dJ+6MsipEsoQ+mrd0tcZmEXpbKWwO1bfm1dZj",
-	"NLiDLX3bRa7gt6W0FSS5TAKZGUuUUDlL8YIkNmiYgLRgC6SoSkkfHWdC8AyUKSRnOLZpOIJM+SVJTBdv",
-	"cKBqKxnsYDHFKZUG7+PNq+cHxn/NUxRPsMCxIkI6wcclMcLIpvqqCRmxhAoCsHOwV+SLlkPwRQM+Vi0i",
-	"fSH66A3nIlh6/KcMCRoKuGpjBcemrr2bwh0x1/Vyxe6SczYc5WPrAWgqESuHG4CJSYTneLGiLnW1FuTn",
-	"odY5KiQS8PHYnGBw6ksSK1OKKDQ5FMHYtrzVy2wtMdcAd72+3Ew/47IxqyzIciutFOpgjPYGkzvGU4Js",
-	"k4YuGu7q0zZ8NihyNkqUur3U9Tl85vv0h7shB9jLKaZpsBEw6elLDpPanPTd7a0t+KWn6RlCNDxT6F8Z",
-	"1/Z9F8V8aowILhBlNoFjxEq83VoNW7s7iMeKKEhA/XDyqvcMcRYTpASdTknyqI+OFRcGT9JUb9jPjZis",
-	"iR0tR6YzrG8vdYzoI9NIAuEpZ+c5MG5VTGDG+tNMKiL+j/2xz8W577AlsE4VZ23NUbbSWevFnOoHFqdp",
-	"L9bX4PR00WCwbyAmt3b2BwP0cEoTRs8nEBlUAGOa14cnePGoAg2+tV+NFuyWhrtbknYPH34aDD9Ddc9/",
-	"tj4NetufH+1/GvR23U96BI+CAuXVhIrDcp3Mxu0PAVkXM+S9T8/w1U9H79H7nT46RJplcYlT1ywgoqHo",
-	"nyl/rBROLjv6ehLPeUL05j3XZDjzIYradPj1Zxf0D1db51CJxqYJRLF5PzOiFVrKkKT6TLzmLDEs+z5R",
-	"spYouUaot1VAUtOChbYmCq9z92t931fYDM23HUNvsDU8dm8f2Jynh8tbhKIxnWGmloOaO+28ZRsSPeN3",
-	"3jfKYjgEAC55JmJyEoyZlMNU5k7fp+uzlpIT93B5qrYk4pIu+2i1M1ir+Qd4hefJCoA0pLxpM4ChkQTp",
-	"W1qN4X0OZrPy6+vkNnhnZFn41osoOa+7nUFeHw7A3iS+IEmPMuMIGtM0NRdcYbo2Vrmc8HnFNV+8bHlU",
-	"qURVXgzJT8Son8jy6QipaxVx9mPGkrS9C8k5I3xB5kYs++jE5QrAfU6UaeM9QillF6F8lmAXFIg2aVtO",
-	"q0DWAMsDzxiqUFg7yvZGvC6suR5xIOuYsgtpkM6sRyVnOHqirQal33XDfMZudIkY7W8B7qK4wg04WXDJ",
-	"FmJDBNFtj6sVggJkOkbRacwzpgDjtIwdPtzaMOYdzNtRjesBDRGtBnkGc/VXRBIs4okkFb5b/NzyiNoQ",
-	"MFDLGicv7/vT6uDBamvt33tT2IX7oQno7MP7X8ramIMym5Kp7Hv2wePxhAo/oPG4DoWzVEcbjY6/b8CH",
-	"MyvX8sAauae3Z50Hj+HO1zwhjTvXyd+3xoa9t3gfrfNAS5KYg09mlSHw2jqZuHXtYMjGkcQgfJg6tKSL",
-	"yBctnVE05QkdUyJeflGEScqZrRGh01lKY6reZymRUdeWbtUdihXrwli5TWg4jWA4+rdI3xHlPauK6R1o",
-	"EQDzc9lP4BrFlMkaAuqPwjTuI+jXnsDQAeu13qXVYDl/AlTUDQ0woDgP+6UAhKmu/r1x1rT27SyxVtYS",
-	"9AiKCDOQ4EbTaWM27exczW4yESagDAcjonV3HCtgdESgjKVESoRBkUe0DL62gYll2SlJmm2twR/C2Dqs",
-	"d2GGwxZlgu1rmbrvXe7py9FmCxU0xkKLFLbGDmHnoCbOpP7zcWmHXQp6UX9oSg9jziSVCqC3XNu5zSZw",
-	"+xbdkZGU+whDOKTCFnE6xwvpN/Otm3xFLpU1/q7XnFvHXPuR8wtP+VhTwTCRxNQkoulzO8MCT4kyGeSc",
-	"kbfjzv6nVvqXG8TX7loeFPM1mT/12c7nOZ7hM5pStXjv6YGt1GC3nLlno1p+pIho6okJVn42m3EB6OvF",
-	"rbIVVR953yi3qq2T87rNANuN4G3+1lXfN0oubEnDesANBYm0G8ix9/rSULYDzKnZXBPWpd3EsbudovHh",
-	"O49xdbqdPEzY7Rxr5teGuds6Mf1XbVj/MNdc2N/QzAG0wOXMZgMYBAityZaZiH2vdQX17J/lofn3LGcg",
-	"1rr0Kbs09PImN7GS0tFrG8sA8GMc44Q8kCh2bwo2p3OVgQ1E7zWJL26rdDwnpFb/V+kYfHMKaNhqnWpT",
-	"si5WjRCJDPx3VPYw6J+q7gX4bYVRHDoczrvWyo9bZ7Ury+ckiTNB1aLd+4/dU7X+x3rVuhWK8L7iTXw1",
-	"1R57Y2tBuQDlzEvwzU6XAcgyqXBa8J6qNSxkc9bFDPLgAUjO2Opc0HNt02rzKjONR+EqRmeCzyURayK2",
-	"LTPzoFJZEFDBcapnJglLKjA8DB2+O0IXJO9yOCE4IQL92jt8d9T7mSxu05r+fm1UEKNpBwyUw0xNwEoC",
-	"MG275oDwrJdBLXJYZ4OUFGtVuUXP5pVRj61AA/pSMTuHXAl/1GvQs8KKbBBWbmTFxrGEAl/w/Ut1fr1G",
-	"yayfgDyhworGMHXCh1wB9sP3O498trjTH/SHZa5ofgowRWfyLlfipiShGHTBMnv0sJgAVpdyBk7N7//X",
-	"QBTDf6oAScE768Jgmaue6reV5N9KbbL8RCMovZM2wLNYTKJ9zWHMPWdgjAcYmlsG91B5yvmvS2TSZuZ2",
-	"iM5Lnw7dEB5FEwnYnhvo/cvjk5pOspmYXCPaycdqjsVa7utjd+8SK9VtqknxK6kQNuuvTKMusXwzk9NW",
-	"t1vs9nwuNaotH/P8KNrtaORtFR7aGhHJPAd8LOaJ5mgmDZYLdMbVJCSgk6DufmJ78cq2MqB2wgMWlR5T",
-	"Q9DJBv+8JF2iF46n/Hxx10psLdEyLIW9hWi/fwlxGg/8Wy6kMg6j2raR5k2rJHvdYk+lBlhekyne4MQ1",
-	"F00aeI5bUp3Ec85kluaH67ac6eH5mF1pXn9v24oZNDo0qwW2GwQFq3gTZnxdQybNzIYpHKt3ejCbcBr9",
-	"MIKp1OmzaYVsxy9hE0hLbkPAN+/aZMqyo9BeqnsfcJo1nAMXYxcuSbW8G9/vDNHODtrd3UWDIXr6tEJT",
-	"uzu3zlqCG2gm2LSDP2VTzFy9RrsUFIDSt8UcgRA4ntK04bxCaop7rFjQ15Ahe+dH85xekga1GkqrYeRG",
-	"0deUaB4sq72eFXj3rGapKtUsR/PSpKpdy1Boo3Zvf2KZbDi4WdFuMI+TCZ9R8PGYxhRXeET+62qxbU/P",
-	"0YuGvhG2U76LtxeaeZNIfbKzFjxvvwm23owmFIExvdJy91UXSTLDAjqfni0gox7LpUPbGqyJHawH97Bb",
-	"/vvRd83Dzbdmg/Q3E0Mv7+568gP2R8oMkvuNkEWHSE64MCcbUYZev3x9jM5IzKfEjyMWn/O6Welnupob",
-	"xloaE6YFZtIgt13DiquJ6qtQfiYzIHBJYs4SLBblI+AutxGTxYceQF/rrELpBv1p+OyOdcjN5ONRzZPQ",
-	"yku00ru5XjoJcXlFiFbOau7sMd4oSNV5+fr4boVO2KjJrich7lpS4KrFV96YmjtcVqOOm2HPmYc959nZ",
-	"AoBKCiGxrp0G+w7Ggjvyxfv9My8IVKaa+JSxF0qH3l5fvkRL7YAjKTOywXrox1rPGJ7KA895rEeJLFYG",
-	"zTQftzvd3Q5l0HEfQoGqN+YZOF9izsYpBTP8LJOUESl7woQxU35OrdfljCYJtI9UE8GVMsnlSmAmbTBU",
-	"0SnhGWSFQ0KgISPFeS/lcBz0N/MN73Q7eZsxM/eYSKnXvByo8iYUyEJTmKabOtUTis8Zl4rGsqHtJgeC",
-	"TC9JLTvN6z+DU005C8gvr6BIQciDGrznfjt1wnGjBkWHfJlpU6zR82032pYJa+OtlHcR0NH/8tjl9G/g",
-	"GtpE5865eZP5b4gSPSw0D/db9KiLxoIQhFM9FKzoJZH+jd7v0aOiQF5m4pJeapXHtjDyHpkScQ6lFIpH",
-	"j0w+6vpJGPos5lmvq5MPJLkkLn4Y8iabq/65do0Ax1hV9XV3aYWgd5+0vozi8CzlZi/9TWrB1l7jeEIZ",
-	"6emjAZCu5mtgDzRyvKBobJb+TperUgfIrjoh+D97m13R/MIPhhXBdwB3vVYhl7nTPVhkoLUrQKrs6TIJ",
-	"/YutFmllUKSUXRjggVkQIdWlxqyfOCNJOraAGdUEBLiwfmP0lvUCNkfnr6b644fdwU0oTPl6LNeWXtsC",
-	"x5aRVQ85eplmlGKpPhj8nhaxU/vyo0Bw74jFApR919ORAJJc0QpQ5ZiSKyzmZaJjzQ6HxTi7pZk2rfVb",
-	"P8etnR6W57+F7JMxNMFsFFaYcUZjnELTfj4GZMjiIVfyAHaQ7eXnJRQF2E8+ln0vbax3xvnFtVjOS7pD",
-	"uA9bl2aOB2ATrNMUCyTpeSVPqj6y3bs1bC3ikbdxKynmbaZiPt1AgQcJ7Gppqq9bmvBAncUQds4QuY84",
-	"IxB1NIfwkvKCybbTTyrBxGvPaq+tY4nf1662jBublWraw3qa77WVR6nKoYC6wpIyXd7S/FJ4BSsFcxvV",
-	"Kdj3VxXsKWXN2vbV9rZY3/Kuer+33M9imZbsqV8o0tIzmj8bwG1cpwtprfR7WbV2/jnj06jVbrs0ML1I",
-	"xokGWiUjJJE960ap5FYUDyxdVWx7s9nRNa9l3otzEw+zTeeyb1nK0dbBhypaBlOGMknWQmo8y/t8t+qp",
-	"0A6Kgpac8SHI4QSkvJ2BCY12LbKSe1Qa3p0gkkoynxDRrjTcCwiUOfZw3Zrwd7YE2kD4YgTWTkvgCdjp",
-	"ekF4YAxt4TuadQ8XZlt7mEXYdtUgr8r+zPGp8D5XBVCvWycpiXlj1F6TSxG2b5ET5KUZtEoKrcpSwGzQ",
-	"29H1MruWMY4r4jM4xvHHwGawo73HZbjHZbhlXIYS5W2MyWDfcrN4DPYjd4LF4LUMv2UcBl8ubupcCzmi",
-	"63sFZRytldT1iN3x1yIyBpW4Se9sUQ2JFRdWkbsZsL2rcf1yj2nbJCvoKwgJnQbMUnFki01ad6QqF+yK",
-	"jeG3VzWjggn7BYKbIWQ75duvgr+qBl5CaG0FmH6TwG5/RM3Q39+yelguDW3n7KgraN3mHqFVOruqsuYT",
-	"2h9EY/OGfK+23attt6221chvc93Ne9UNK3Del+5Gi/MZ5O2rcqUYbEvUB/skhEqZKbhtjs8trdkw+Rle",
-	"+vi3AKrftLfegjUcS+MIK2KEoZTfZYQ3XJlj+9km1n7+/nEpxfbfw+6Tna/rhGzdLFYSRqhEztv8swWi",
-	"pte1N3VTILZA2AQCbbDP1Aeuvww7rSqytgal7T0cbLS9FYyf5VVXwY7MjUVX6C0ckfc7pa4FFj7uWkuy",
-	"vt0SpgNTBGhNGPiphKu3BKapulqtK6HWyDWTN1/jV6exFaWZzUSWuPrMDUjrGos0q8dlBSLWyhV554cO",
-	"WyaLHPrw7lqYAKK/xVw4FOec4UwhC1CjNY3zjCYBadVsg9VFVVHWrno+ekapjt27dH0QnDmYUzjqvxLK",
-	"I4j61pIQhXtHKdrYkiBbxCLr6GXBWODKKa+h+DRN2KJduf5NVqy1nPLmekTX9VxdKVubnZO3K1ZbKx9+",
-	"o5mWHCC2cU+TL1byHbm33qHfCIcbfp5sitq4LoTfTfqrrma751td4pgehFhd1TD9ihrzhkvtjG4QaH8D",
-	"51Ux9O4KPuUW4IperJzk/xgeLDfce+/Vvffqlr1XZdLb2HPlXnOzXiv3lTvxWOW8+fa9Vd5L2u3Qx8kC",
-	"YYaAkZmMqzjNkpBeFsYVPFL2NNkKGuIQ0B3JwtUyuZqfVpHqdFkp3XEZKrQVSVZRRFvjQhprBzMLaFCp",
-	"+jJI8JCO1r/z4v825lqRrK3HbvGX7jBjexmbzDfvgazVOBo+X0BI5eW2AMnX6ZbV7GLa+XNrZY5b1lkm",
-	"lUZytVDXrehU689QG2X60BlNPeXL8ytvrg3XFbXZGt4t/BLSYj0Tp10G7qpeU4VFfrtdp64JJdwZWlSh",
-	"GDN0RgKQ4GNBiCnTraRq2Avtw8yyMDiC3Z2WkfxVdfSU/1FyAvVQ73Xze938tnXznOw218ttw7sb1MlT",
-	"fjd5gCBh7kAX93A3W/roZoKfCzy9mtu9QAqrQZzcvgp3uQx/114sj/py0B/2B98WDI7V+Txw/NrO/0Rw",
-	"qiaN3SVjIqVp5mG7R1dgmFZgrvKLqLxK1XJKL5zUVOHfXAL0E09DIL6mfbhmw+KSJChjiqYGo5unCSJf",
-	"ZlSEUPVtu95T3Ebpadn23DUkOp0W/byX9qmvtP82bZJO9QRbDNJOud3M1p2SraWySxCovDWFhRbSq6ID",
-	"ojEXB4hlaQp9zzBblCXkhgJy2NhM2xOYgvNp46j1RW9gTrG6nZGBntp2k/VrGqejL97RdCrHGZRzvx2+",
-	"Rz/FJIrdKa1G4AB5B6JE6F3/PDcxj+dwS2slBPiL4sBP+iiqjilCCRnjLFXS5cXrjz8IsBzMFqd6oiEG",
-	"Ks379ZlAMqMKTGpAh9FPrNnn4Na5U5kbrP6kdwhX32xg7RpQjVLOzt2mIKoO0NnC7QOKhluDqKJ7L+34",
-	"5vAHzF/bdYW72/nSs2+Hl13DqV01/yqqmXeGvE8vJ/WguGRkDqtmMBEgEg0up3sReS8i/7tEJDhS6y4M",
-	"oiTCKMZpSgSaT0zDF6l3AksU6aNxCo9GsCWGo9Oq1fLz07/9ffu3H7de7/z65GT3n3//+PL9yW8ftrZ3",
-	"dqtJkCWTQPOhSi7oVu/pEsfyH0XGO6/1tyDrQ0i+R0WPTWzL1Q4QlpKeMwPbqPIOGF3EyCUkQ2eSJH10",
-	"qNCUS4W2/md3G/XQ0OLgjJgBM/nb8ds3aIaFhEesP0gi8gXHKl0YDLbr2JX6qdgcdJd5hf6uzt8qL44x",
-	"lcr+N0Xj3YcU4iOAXfdgectHCU8ub9GO/lb74V4BlPfp7pP+cGt7p7/75Omz/t7TP/1qtocHdmIjoC9B",
-	"DAZyUCHA9f7Vc7S9vb1ntCfMEB+PJVFddEbUnBCGhnuDQW8w7A2GJ4PBPvz/N4RZMmJ7e3vPesOt3vbw",
-	"ZGt7f3dvf3evvwf/+62P3gkSUwsMiKY0FtzqvwdoTBkRKKHnWlfDgiAlMhbjvON4QQlbg62nvcE2fHvP",
-	"frvjsZwEK9KzHHW5kKrRJ4DlXob84w4M9xKnru0tcG2k9287/gEp+y/k+HkUjAi2le8bKAWh2tdcwrgR",
-	"hOjj9fs39Ym/DuGo7K+QKgaALumjIyVRPCHxhdlZ9PAFnk4fjVhCFIm1AAHpIik7TwmaC23vmBsBeMNc",
-	"nOMZJEom/4tjzbQNjVSpwoJ2b1f4wtPSpj9bD9iu23lNxDl5J8glJfMmRyJcNCmcOWxLxRYuYptyZSNe",
-	"idQEKzTnWZpoVVkQt8ZQuQLbuHboye9gWunfaNz91RCUQ+QMOT79MdqYi5pzJ0TtuPklESmeFWM9gBth",
-	"ZfRpF2SsNQ3XFdy0HZOITGcGPvVmpnUOTVZDVG3Sn2M+o9oeEXxqsmYdznGwK5xp09LNe7NAdsYp5Das",
-	"17vFw5qtj3VWID8tW4McUqFyzmc5yI2ddLdMf/4eB0+/3qn3RIL539BQNEvVFQm+oOoS7d8Gid/TQr41",
-	"of1/Q76ow0tMrVXU3E0GHHYg+0rp69yms9dzm2sZXW18J+HW9G+0SZjnCVAJpiE6I2MuCIpMVJBoExek",
-	"cNXWu9KA7kSIN3jGVgj08las+vZx+e6lQyjfandpJVX9QkNtGV+VqSrgU84PX/nBHy3L6GoyYJYQDyCB",
-	"UpvADg0VIz06BAifKZbrc5jyiajzmKa26UB4bXw4dEpOf9dsYsUzJ3RKftP31bwTMKry9/33Nu3M80zI",
-	"UK3HOyxzX1EM90TggHEpMJAUYx0z3BSu5dlA/ZV1nrXjGOrNc9rUOEiP+4TGF0Q9x2m6QWTfVsbMJ9zo",
-	"JThZVCfXgMrUilM0Hp/QZry9JOKM84vneBYOBUwxWzjly7zqgStKLemQGCUkpWdEYEXSBWhl1ueqGeQU",
-	"L0Ys19QkR9i6fUAdg2/M0sy0CVP4giAAFdJ3cRaTPnrhBYGigaEJjBiZj5gtDSpr5UsDEsPBqvwfvSqC",
-	"tk6kfp+lBIbI7fPdPH9Lqx8hoWR+b1ZZOOsiqbhwONuqrLsf5AQUp5TR+IHUnGk8ruQkzymTVi02WycJ",
-	"FGepid1TeZtpyt+qk0jo7WvYiurO9pHdbNd6wFa6oYQTrRQodCYIvkATfEkQ44iMxyQuS4Ba7WSWEvM+",
-	"nL9tihfFJ/22bJmSNCG9ORf6vt6EZ6anN+xmz560wkuc/1JWESsXVymLzejB3U7G6L8yYi9r9lpLnoLV",
-	"7TqKDzEjD4K2AWX2gWxEQ/P04BVM8sccJvZrd7MwnNHBV9z/Em7Sdwss8y/U8nlZyTE8xxKZ+/OsVDix",
-	"c1rBwC15o54Zb1Tf+CLWcUptb612SoHWferSzpaaA9Dh0mFpravQenC4S0IKAazcLiI4niBDcghPOTvP",
-	"nQJrK1lNGLpboXRdvNFCTMVK3ff1+zdgdk3W0MIAGRYaYJgGB21oNhRVMj32vF32J9pdZmiW9650iEqj",
-	"W3LIN0wXcecE+i6dUxms3dmQFbQ71Zufjv9yqufsdMalpGcpOS3adzU07eEo4dqexsg9U7g/TK6k0ZPd",
-	"ZpNkP/83wmwxxwvj/k+pVGXviUQPIwOSHj0CL4EgmgatOgZlIEan2hnsjVjkvt/LXxChh5HxHkaPyikw",
-	"9rVW6SwhuJvaokzWOsfBb6H+f3nqi3tDS35QOdoN53nJUXyp5c0G9oyR5KCBapGl9RXcbMOso+lekJly",
-	"gCQ4S6hCSmCa9tELDjqVrUz0JWYw6/nEk6hY2sQP26Dtz63l1jLaVyljL7/MuAhoLi8viVgoKB+w9gk+",
-	"M06PRgpY7qSFF/q2zW24ZoHIQryJg32uuYYNKaHCDpauPYHsIp4mmo/AoTuwlvxc/wJfXH/gehyB4qEG",
-	"dw/5YhokttNaJ1Tv1KJp6cvNm8pOcn+am+zGy8u1t2TC01Ba4iHAREBu3frSDpLa1/qq6fZW/+x7s9E2",
-	"REaEDSwliDJXp9WmTsyDpV49pra+eCh/DHXL1bPIhAAG7W3r2qM+Nq9da9AKPGSBMfw9IxlB9vLanzYO",
-	"t/U+PcdUpUFP70d7xblo1/68e7DpaA5W4J74B7XrRUcsudUiZe6I5ltZLKg3P3dIHP9awr7Dnu+3jOQV",
-	"lr4KuZb32xOuMsd50m8Dhg3uWNMVzERtoFO4AWu62jEJFlIy8kWdxrk3eZVX3fqdm9zY/tuWLCpELDdx",
-	"AOeabbOn192yobPXf3zJDN4B/EK7GTwH+SBd80ejXT18/+o5erq99+TRvvNX+AhfKRkrlDErQ7soYlma",
-	"RihOCbY+R8r8Dw/vTblvyZRraYY0Udsxvgxnyxc6vNS3WLXKNktSMmATynvH373j70/r+Kv7VWQohmpl",
-	"cx4wkloE53I4/wUODtJ0As2/oe9U3q7MxOdGbEwvjWCnyYFJmgrAJKB3pZQsZaAGUyJQjJk23HEMxa9Y",
-	"kBH8rdUYl2C51qY9xyyhiT26XsOz+pb9YZyj4e0MCm0ipnRJJ/dZft3Gj7xGtcjOTKKH0ZdecWf06ABF",
-	"vva57+JMkYlOm/XwY14IQ4zKj0MlVJBYa6z72lzudL0f5oLCYjjMSXdH/nd+Q8plJojMf8Am9YGmVOXv",
-	"dae89rd7KP8BVGv/B6ODl34Bh1dZ+XYvLv2Wjyi0Tp1u55JK6t32L23iuBeZP9wlp7u7q/nf+fhTzIrZ",
-	"wR/517WS7y5dkIUs/TtfRqOe5R8gZxPOL+p/u/vHhCT5VfOHuVRF560vR01geNwvwI6Ezd2bwV3OYYeO",
-	"MyF4xhJwIc1wTIzKKMiUX4K/xbAqRb4ok2glpjilkiQjbXq/efX8wHRI5imKJ1jgWBEhXcSdSxtLtV4N",
-	"8AwDbdp22fq1XcOQjF+4nu99yNh96YTpRxhU3jyBsY92NKcY7tok6a7d0S5KOPyVYjnRf04Wswlhsotm",
-	"WBAGzjS9ZyOWEgyUEH0fmT3EzGvnz8com+kvSHJJWJ6tD80rI/JF9aMuir5EWo5Ff4n66BhckiOGJZLg",
-	"SnQ5WbJGdJqKpno0iYHXMhOq0sL3O0O0s4N2d3fRYIi2tpcqVTtLU43Qd6PR9399+Ak9fNR/3Pv8HWSD",
-	"P/r3Tne4+zX/8WH3r+i7hwfki/rhP5/Iy8+fvvz6+ZM6+Twa9f/6n09ffv3L50fIPPnvYffpV/Tdo7+G",
-	"dy/FAaHxhsxNyluePlLPB3cJlk6EXxAyu5sq1g0SH9fWRJtdHFfMEtYLr5WUNXwYG9VfXpOaszq/s5t7",
-	"R1pFeVPMDmeztC0q0U98Dg4G/agWGSlmSwMJpzTkLH7L0oX11Je3EaepdXBPXZxJf6IU3cPp+j1XLSh0",
-	"eX/bpcl0G1A13zLIf8O2MooLGDxlJkdOYCZNV+hyZFLbR5GvoekftA6RpqdcnDIOIZuyjLe3LItMwi1h",
-	"Ez/FbKNYPpwxY+haRuMkPvwak32/3CmCq1Fe4wQLEhn1PIFYLVwHFR3+vnL+9wZcpxhOU7LxfMJTwAft",
-	"OvLL8/Ygsf33aqGxZ+1XjfuqblJWTUJ2/YQL+jtnpwleyCXZnvqyla3edhjpi0U8qcBB7FTQIHaW5V7u",
-	"DZbW3ZahIHacBR5e0l9wdUXjNJNgr97B4l5nrn0TRz0KVgYDp/DQLI2yvYpztoyl8kzFPKTfR3xGWLQP",
-	"8XnNtilJ0IKoPopAj4/2q/oFoDYqA4k141LbmHRK+iNmky30I8bStDVpjM8BwkEAkAaKrDe54c326ohJ",
-	"ClRrWTw42KY4IX0U0amzvGHchjr09bEg+jrj6lSSFIwCM7MRM86muqrE9dBgpuVsEL0qmoj0lTwnJMnt",
-	"NP2vYhidbsf/Zpk92zfVCG4m+FkaooePVE1QvpjdHDXHhXbtg0gQlQmvlFIQ6QF0FwN4bB+Qj2vppcuM",
-	"ozIYQ/GST7j3e1OOvSGJUB2sK7xx20Xtbv2Jq2yWIorkh+sOoUWqzWc8juJttY9Z4bhMkAE20fthTtEO",
-	"idmEpfZ2dp8+CvDANOVzkpwaMLyQB9UcIMoucUqTHuhaoNU4jmNeYGo23FuuAUTW47jHBqhvpX/azcUE",
-	"idefEtx+ezMzUfz1J6WZBlb0MjSTo3EOGmPcQqaEa98m32BBpLLGbZG0AUVextaFYLWNuUwIGzHL+mac",
-	"SSMFZoInWUySrlelop+37BN85674EArASreNGB+jmKcpwecZqXrhK0WK6zvAHZBpsXRPAiu3NMPK0AD4",
-	"R3uuJLcuRJvKqm+wBNz59hvHHMjNNONuCBBec0jBLdZq9m5RHPQzmRDaPi1QPVsfffeK0uFue9SWrqtJ",
-	"MvGJwUAfQEzIBWHd1S7k6bJFy7ShF7UVHoaIICHKhlYrVkk2xawnCE4AtI980coczr24kIAVm5WKzZjn",
-	"RWKxQ82utGew5qZNLdZKI2YlPZLaxmEOmaqs5oS0f4JFSkkw9whWWnHe0/cson1gO4aH5fwXnREt94qI",
-	"d3PId3C9yCNu4Kc5RH1o+K7eyNYl9eaUJXxuD6F7hWu7XwkBTvHCYH0xPm+Y1lZrQJX6PITgopHQQewB",
-	"1fTGmKag1htSv6Q8bdcM6x/uiTp3W+b7+drtUFD/4mCQRE2KVnaQm17RwSuJYvkaZYL2imYWgV52tZVK",
-	"NUe4yn6bF2y420+uZbdN/twpZabeOSgzbHGbudUOXWbikl7SIm2gf2P4YbNS0HZF7oC7EzTmcMK1nVWK",
-	"WY9x1bOmdk7HFQdAbvZemYu3cGRbyg3aJB5EnF+AYR01BsXngUQpP+8jAGyVOSMmaEJwQgSKfu3ZFpW9",
-	"oxcVMOzB8G97vz3f/cfg14BZGnLWBLG2tXj46eTknVV+u0iQGTi9Sx/bGewt83Ht7u15xLEzCLcYoCoN",
-	"htUMkJvMplMs8sprkaWki7BBAs+VSVMFnfe+CQk5T0MOlMev2W2nsnfGEQNj2kdRYdgbHyxGMs3O++gY",
-	"UHYP0JnALJ64XpxrexbWYXCwty19DBWb1HZYMLvhtTex6ojHs0vkvcQ+PU6zhu7Bel2sc87aq7B16I0F",
-	"RDQteblA5/RSWxW2bbxtM3UA2LKcEWl4LEE4ScqdX6Y41ctGkp4dKgQccKaNFAXacWJW9owmCTiVYsGl",
-	"7HFBz6n+M+UxTnucpQs9Xc2PUzql5jHNdMY8Y172Rc//ze6g/5Pfcrrpd70EpYuC82npBy0Senw8Lv1o",
-	"k0ZKv014mpR+yJml+8FlXfSgKUzpklWFyx8GK7k8ctq7IOUnbWZFeTFISjVbLo/ZZr70xoSUBzolasLN",
-	"T9YEtwtuKsKwcRFCzlFPYYMFWiQZ5T/VzSRvr/KU87IB2DENwvJ32G2kLO/LWdst7xps1rJ7y1PK99aB",
-	"cPu7lkn7S1j5ABhU3ptitui59Pf8h9LG2rx5d00qQTAEMJuq5h2FrVNAbydR/Ml4D35x3ZXcZ01ukE+F",
-	"VmTX6VATs91yPQyIg1RMMwjhgb3So6wHuUUux6gHWXnw9BlPFjA7qCXAslctL8Cyx2eEVX+vu7rsTMBk",
-	"8W+oOo7AuwZQitTTrmHdFinHSU+/JcUmJStjMpuZgojelCQUu0b0NfXc+UH1ZGcYGBlNyHTGFWHxAo6g",
-	"AZANXKCsZ0otATeR4bQHtoHhhTmqTu5r7GXsgvE5Kzvda3RQz6wwPNy1TmpXxezx/9yMPXx3FEBuLOzd",
-	"Fk0ID33xD9JFK1JzXoFssegqq62GbudLD2cJNS25OzhNXe1FOIwI1dmSp5fEFl0WQ3s+4VwSG9Y21kMO",
-	"mWFXG5QMzoiVg5Tlymt/LQNnTeXujlW6m1fboL0OTjNSUjoeSBTp+6NrVcVC41pT1fJJ3BLVEvVKnzdX",
-	"1NTizJkSx5LetW6905GxQbhIzDkCfOpcKzdJiwA1SloUOHnMY5VdFaxVCq0QVNgtL/byyu8qUbI1yiee",
-	"W/3FefSWJE/Z79TLwxJTr++y7K5SBnid9WBGJGuqrU+n0pzO3liqO8iP0fZy3KlB3vKsEXxqjcq0vKup",
-	"G3OIGN5DPiWRDRtkDO4chywAQw6rdNrYu+sf5kIODYYVPsOSIPOcPidZpXDlWjv0rWqWBbOqsDj4bcOW",
-	"Wd3qggTXnIf5v+Ap6esxaWWeckalivZzAuo6tCfZRaDQGS+2VRH7KDIM2XiwqEB8zkbM2RJ50lRekUmZ",
-	"lrkommKGz4lwDiJTqg/o/PkgoDlGwrsGQQO04S7Ei2UXWKTsQrUzZeddcCbJLjLJ9LKPIshKd8MqozVE",
-	"MywU098eMWfFcnGOGZXA5h9I1+Wui6yBqVWGAonRgfVSJdEFMS56GfMZkf0Ri3Aypaw0r3LqhT/FXKWH",
-	"fYcVcRn18Jsdqf5Nv7UK2lF6UU3svg+3G4IlNM6ZUvJh3hGGzxlyG3hNKbVrJ7zKU2usNfaWVbYfCQDx",
-	"SfA6OAItnadSzN9rlBTuU/gBEh+7iJ4zDpXoseYW4DCK4xofhaVFw/v0++vK87VlS8X2t0vn1dvx3CYu",
-	"XTvBY8DG0x9fGr7+MIv5tIphoNkdtuQK0X4sUUJgjno+B3n4ugjmD7utkDmWRbMDoeL7w3t/eO/w8HYb",
-	"TlPjod4Mhs2QGEc4CSAxXo1My9nFmk6j1ZRbyhu2afX3pHxjsFGNiGJ6uVZDjoCK2QpvBJ6oW5MtIEVA",
-	"V/vW8ET0oK4MxQHnqBUOxzrAG9coaxpbat6f0Gs9oTXyOrbp3PU1fmFQnx8ga/TZGg9plrnUdwX0K4cM",
-	"luCF0+tK9RWuhnuTzhyJG0s9CRE8+DIHbdSjKBIS24IKtdXkrL66Os3NrvLz/IGv3c5YGNNwTQ1wY7fV",
-	"BhD+3U6LJgHNKdx1rxTMGd6+qgVAfcmaAVIseaA5FxeGPAVBeI4XXZvtR/xaH0QNMWrVH1qB2i4BUJo1",
-	"YkZy6OfGUNmapppD5vTsASlEJdwCC/VZMdQt0YfJ2l29AUp+bl5dE2ehtEqzek2wm5AlQBK3yG2FqmEj",
-	"OZtZleUZrHqQHgREA7HwWTisoi/Y2IZx4zwAd9G+wRqwO2kqBS1g4z5O08i2mITwknTQJIqPmPDB/oxT",
-	"DV6LEppAPMZo3WVvUxXfYiVSxdqoEysxIyqQD94cNwFxOG4ADzxEIgQfiLC0XXULvCZINrZJW1Qgm8AM",
-	"8bbWTZuO3PuuOQX9mmz22+/EvFmH5DXahgc1BK1P7u7u7NrNh+xqk/H16v3Lv3fR0ZuTl+//cfhLFz1/",
-	"++HNiT5kH96cHP3SRT/+88XhP/V/Xr99c/KT/veIffz5+KQKqaDf88PHly9//uWfB/COH54cwLM/nHxY",
-	"3splr6F1yw8H+93vm0rLNutyvIl4vSarH/bFH0Kl529j0Vig12+1IVsL159hCz/CSQ9yYbjuNTqBZm0A",
-	"Co1jAy8VDjcuaax0MyUGBTrqOmCn1TiQw+NMGmGazJPPMYtJ2/ZAH0EgGfapOIrhHau7x2iN67SMhrDe",
-	"mWdcBUWq/n2tljI/YYksTs8cL1bjai9rvfRf2k0mxztfUYQUk9TUE7w3T7TA6LYUt6EPLyjVFQep3kdR",
-	"lY1EzisnXTdrPZ4HIZuPLU5FODYGPRgBS9ulAJqwn3MolnjGag9CWyksFqciC0SzfzQVCxBM3LeF0aaQ",
-	"yLVFhS5ufFwMsOynhBFGFREXHnbJVwm3XI9+sMGZhqAIzMgjgVXIXGVG8CNQkH71rz2BIbvpNRbx5J4l",
-	"1FkCZ6d+KeHyfhiJ7YDh8sCq9EbTEs7L2KSrywtaafJkLyxDdxlbvFLutT1bRnx5e7RNtM2GNhAw/Sop",
-	"QpU/F13kECNs4e4ULww+P21JrT8zot9CGTLoEK85S2ria+ueVkvgAvcmxLWZEHUfzNHhm8MCnqacXzjH",
-	"adqLUx5fmDuk8st/SgzB5+1lkn+Zadn8+LdMUIB58hblyc4yL7lZk89eZ8zvH/caqEX/sBli+XomDRBY",
-	"swb0IogPdFI2R/TyGrBb6BZMXCOAKjrEMvCBELSKwxwo0pe6yPVDzeWu7WBML4lrSD5iRt3nLF3cIA5A",
-	"I0BIqYskC7U1vi2YkM0K7JsBiRLOHD4A7Pc891SZLlAO5SbpowDkkL7ZIA2NWKT3NOoaTzJkmtRK5gGY",
-	"zTXl9z46wQli3Cu7PMvUiDG+akgl32JizH6bBu4whCqFCuEu31dFB7ozCKCro+mUOIcjk9qhaOYm78xm",
-	"NugojnXkloHbSCxb+zn2kaEw66I2W3ITzo+q532FD+N9TpBX82MUhF34MlxYWnEL1bVONHpDi3KtlKfb",
-	"9+Ru7Lb5dgyIDa2FpZBVjMzvEq2q25ETOlYN6Ihv8gIAgEdMsSICQksG/UIANhk5B8Vh2YjLJQHb/hh7",
-	"28OGVHfLzk75WI9uHV/02/ELe+7rR1xrEAE/AaiYWFn904f/LZjcXaBq3hW8ml6n1blMhdYXds+2SQNt",
-	"zn/yUuNrSVBFCNm2Qt9clbzekppbzk0Il8q0SEooQXOFTkje/76C4vXtQ9m/IJoD8ZSfL+7Tcju2mmxp",
-	"QyJTwWaU/nzfoTxnFR71uuaWQe+Y4/SiR9kt2lo4Tds0JYKGbuahwk6EZAj4DbBeN8OiahhrsU+bBeY3",
-	"qGRsKcSuI8p20OySN+mb4LLQ9ng13xHLifVeLohURCR4gcglcVXg90735sJ1WGH4keMZ7cU8IeeE9cgX",
-	"JXBP4XNzmqv3a0Fj6j/rm/mcM0niDHqTalGDhl7ou4A1t07m9ZTCep1oGGCqped9xi1kQx19zF6xHbWq",
-	"Fa5dO7OSmyjnEdbCsA9dcZZr6OgboSACYMWYCEGS0xBkWFGzbEStILMUxyQpdXi9Hf58A40dbLmwpeFK",
-	"GklFeHmF+TnB1NbPlyLtsklKGxOuTIZrxklrtqSPojlVk0TguQOqhXr7HjWo3hlLoAlZ5I0y2tfKkN3E",
-	"s0UOpmTfWPKyuTJqNyuADjmFClUiIeXD+NhSMlblteh0O/nIykZz8c4G7ePEvmWTNqKGryiO3FCQ4le2",
-	"zK6cEnIvmK5QUbMc+7+w6AOtjUsxoi4CYEVNHFvb+7t7FZC8Z/uDQWUrShuxW1r4h58Gw8/QZOg/W58G",
-	"ve3Pj/Y/DXq75qcGzVoPdBxUrYmgPCkCXLmDwVaP8FoByX9Vp6HluuAlNTDGNrHGb4jCzVlD8wnkhZm4",
-	"t8F8dKnHK3XGH3F8gThDJ5NMyOQ+X2t9PdH92LMoAvslwdpOj+x2lr3t65LkiJM8B/CmSMWKwkscOyAe",
-	"mqbMiD8lMGVmlaaEWLEGz5ZlnvfEt7i433qbrXZqFPDZzRovUchkG193f6X/woZJf5jmQ1dW3u4lRJuM",
-	"3ibufOOs9FrCIUsSikt8JWluHKn5RxHSLRVu2mg4tb2Ijdq3MejH4cpXFzGQg9uB+LCRuPF6YbhxHQfP",
-	"Pd8Gq8G+bHU8yu1Oq/J691A9uERY0rY6MZ/3N1Zsn0eZGso1LXMsJ+RdIZcuaBwZ1Nu2qfpzQi7SBXLJ",
-	"FLZBK8DJSuOcwxYsU9vcGVM0talpX0wvHJMXcUbOKQuYVmfafFxdgwsluPIAmdvL7XDwAvptFCCefXQ0",
-	"Nv3iu/4rcqxP/a61SeojIRc/6q+WieppgKYIHCl6SU5d9DWkVujxcmeJ0nwtb0pAVyi2Msau24AQ1f6j",
-	"CYAPpE7GtDRBFpQuYDTz6ZSqkNta/25Lk02c5yyjqQJi8vr8W2zc8rpsj7fwXjxcB2cfopo4VmviCFKJ",
-	"3BMVx0V/qz9Y54PnvPlT/5cjQVKCXTy1NPE5VZPyN8/5sL/1pP9snc9uFOpeF1vRYuVttCIVynOf7DrK",
-	"KK1YYL9WBc2LZihhqZTimKC56RqWN33ImcAUK5vq7D68jyKQhEREWm813bnOeLLoAqognhJ3yYc1JKkk",
-	"wQp9vjo9KZ/Bc25ylNbsRORddBtV9JKxmP56Vpgy1/LCxOYNJm95N6eZVADpr5AmUIWGu9XwaZDu8iUJ",
-	"qGp4WuR0YjUBcEmx0HadbaeRP1weS53BhUGH7T4FTCNuNF9nCOnt20cY/e347Rv0zjxlAGue7A2Gj0zb",
-	"9Q/vj9BY4HMTII/+EiFqls3YWPod5WH+5XGgzrW8YqtOA5BHvuFLyft5sEfzaxxPKCMFUeg3Bqghsnw0",
-	"2ncc1aZB6t0otgFaoJp+I9G+FehTLoBdMYPVjaKYT8+ogUt2XVdt1z7NwsBut83uuwX6ZvENFI0zlQkC",
-	"Gc+mz5fp9Mu11Yci8mVGhU2INsqU3gEJrdZAYYEk5pSzcyIQ+UKlkgc2BQkUkSLZXeuQVWBOu/bdjgNd",
-	"h343xHam8KbmLJ9c8BYGpn1fEVcrgm/w22lqKAB+9v4wMR3HHcwPTnfUd7p/mxbd+Z+Mq1Nt6+qhwMoZ",
-	"yGo7DwuMX7beioHVDs1Hi+HwkimxWJKBkgdhbY8XAEvnrg7RdT5tn4bicpVDyf+3nPN/JX/+8qbvFlnk",
-	"QM/K6qBROWcr8lW+jVq9h7vYXU9y8A3EH6ZUSpKcQnuJpemt5g6vd2ZCtG1kKhUs4ZeoZHBlzOsbypR5",
-	"bjJXTUkLQ5gB2tW9Z+umcmRM65JmB8OEpEVBlOVzwdIjQ4PfQmtnQ+/yZuBcr+7JWzu24M0jpOa0TSWS",
-	"K1JlLbxcbtSV7/fzH1lFq2uTqNp8Tkej487SxiBLnQ1WRHvZQ7xNvWdRCrk0CxSKru6s1OGa4lrh6k2A",
-	"yy+TSLEuQXwaP0s7zz9yrZDKoiuQsdQmclZSwDZEznA6mgHAdZHYHLG/ORPnXmtxeIdXjVfdy/Z1o1ZX",
-	"5+1La0jKd1+BWV6lbrxgHyuP/OoIijvHyPaSaxVJqT58JczisrH4rcVTKnJyZTJnaWnKrgaqJDJd/qDV",
-	"xwxrht+UpAlyAIxvY8yWkjAL23zddMyPOL04YptlUhR6rAmGEgrelihn+Kayt8LE71M173noMh7azOmC",
-	"x9C0Hw3Rg+1Mek25lO6hs1AW6oRbcNSk1vHvgiz2hysRdq6PiMKwAqXxhljVLBMzLnPvrV27sncM4kXg",
-	"l62cJwL54ALNuFA4vYcTWqd9ZEKh4Wty2gwJtfCagyN3P6Ke14AqB85b3hETcIkJ1U9iJudaZKCd4eB+",
-	"b9bZG8JgqZux/6dESnxu61xltZF+E9TCuvwTmo+FPk7jiS2DLb6873qVgaf8grIEekwAGDIacxscOVug",
-	"qP9dVAJBwGnaR4csj8kADMo5URLtbG0V6U15IAdp9cVEpcwDnFVMsVpN/WJG1htYmXx9OL7vKokmZYrd",
-	"LlMo7v1++vn70aj/0P7zP6PRd4+CHLFQJneruqQLgtjrtqHKBj6DbicTaZjffnj/i3Ey10gJKb6PJkrN",
-	"bKsBnimUSWi+aRwiEHIVebiwvHTw4P7jxxa7u2+v9Lk4fzzNoz2N6s1WaT3hZX/df/z40/+v9//W6ScP",
-	"5oiec1niOJIuTlad/5UkbEunhhFWG7ozrKgDRBYDcF5XUDeTnleTkv/9euU9n/sm+dyfi2Xp6a5kKskS",
-	"+6Lo88fIHEkSC6LubY57m+Pe5ri3Of44NofhWw1uTHoOebaWt6HjiZGK6QIiEGUymE8kiU9fj3/++554",
-	"9n9//ue/xMn8fz+8e/Hs6Jd3vx3xrV/wL/h4vjy6uf2sRATmlQUS6/ePf2hgOfcaxb3ldG85NfVGtWd8",
-	"ibazRnjI3NgyLGQfulo4yHp6v7lAkBnXh1nS3vp8vQka6NX0qjglWMiaynivT62yVm9IQN+LrHsj+E6k",
-	"T4CRuTKzDQv0qMUnh+lTZiHnIY8HMuT14duOf0DuX4iwJFxJv4ptv2TJ23FeEgdvbwEL2+3oASchPJmj",
-	"47fo2ZPB0JTIOf5JLrpoiB6adhmPNLd+ih4eZ/DX+pBfT5dDmlXEjxuimx4kNIYFEBcXlJ3/xDOT2txq",
-	"63Jwx7l5i2uJa4tXqj0Y+Bh21dWGVjbuS0zgzWHMby0fu3mRsn7NTNuY1uO6XsdNrIiZZ+lQ7zQWKq/d",
-	"ecLuNcy+ubUEegNGMEOCyBlnkkhEx1ClJQgwAsbNK6oIpK1KZ5fJ1lZtKVzpa3g/onIhZt4YlEpkWGJD",
-	"EWsJElnvJ2YLWMlWNdKmFLiizK0Abvcm1PWpbdWpeG+h0Jai2jIyrx6CYIU/cP+iCGhM1cbl/R9mMZ9W",
-	"WpBJxDMlaUJsCfPco0ngBN3bqfO/P8z3h/lODvP6uBDGbZUJqhbHejCuDoz+TBaHmV7/2nFn6PDdEbog",
-	"i9wUpUwqbFsQdnOPOvj0o3dvj0/QYzyjvQuykCabTStj+gXS3huNmGYT0vrEYtJHxwQaAgMWADr55dhv",
-	"cqNHYQpQtWmJp3o+v/YO3x31fiaLYt/NJPSKnhEsTF2J+dcrp1/87eNJp1ufX97Q+YIw9PBvH08eFZWJ",
-	"b2eEHb1AzzljJFZoJvglTYgoOj77i4GUyKSS3RGTtt8xZQjKVp/uDoA1Qu0fLFd+8dnTrV24pm/cGzx5",
-	"tg/eQ6wyQfRBNKfT1DW7zz+QaJadpVROSGJWFlYfM/T/Z+/futs2snVh+K/U4Np7ROqANKmDE1GjRy/F",
-	"h47TceJlyyurE3gLJaIoVgusYlCgZCbxj/kuv4v3/r3Yd/3H3jHnrCoUSFA86GQpXGOsjkUSQKEO8zyf",
-	"h5vJcCiKXPYYz850LovBMGLSmLHII+ZiqFGssOrRTjHuS3SyaOb8nIJV3PgEuwYscmqQVgUnMgm7FCBM",
-	"Xr94/Y4NucTmZaq5R3eg8STVPTOT2aAQKWFTgCw/5b1zQf4PVyDMXb08CZ5uACzryN3r9EysTkVxKQiC",
-	"YthirwqmsKs61ePTTDRPMaDiYQSJh8dVYyrNhihn2EBfsiGcaQctGCue5/ICm609gMVQY0+GDn5vUwCj",
-	"XMN+EoYNuEoRfEMMW7GK1X/8B/sJRSU2Zp5JFau/MJiLX87GoL761NwL3oz5sIVz9wS/2e7CxNhzGDFu",
-	"G2btACMm8hzJ2K3zGytGVPc2iIR0eD2eZYZN9BgF2Igb5CW3zz+ejMQ7XCCYc6EK93j6aztiZ0KJHHeu",
-	"PRsh9IK/jyXsIZ/7w5Yn8NnuWlg5HCkODqaNGF90diGYLNwUgXQ0cMdXygEAoHWNcU5yHn+Bs7K7u3vw",
-	"Yct5gZeXl62832uKVBY6Rycw7/fg/+F32+6AwNToft+Igm0lPycRS75s73d32/CvJqJdJtstZjWj80lh",
-	"U9I10pRd+aeix8cGRg439eQ+fHgqz8Z6bFr+HayunHqJ98fPrND8OWmxN7noSQRxkIYNZS/XRvS0Ss0h",
-	"60uilD+TdCU8rsjHqgfLEdk9jnQCImXjkX2ufVImBXPHonPQbjfbnWa7c4ygn912+2dci4ODg6+bnZ3m",
-	"bucYQUC7+wetA/y/n/FuICSDRqQeiGkTosHVOqoEDNdiPyqLnyFUauAQdeDJbpNq9y3erfx+Gh4GxpEQ",
-	"spyEU+wACtHvnI+gxhCTJuWTTJ4NCmb4BdKPwveEboM7IsexRTQQuOGAG7azG7Gd3dZ+xHb2Wvvwo519",
-	"b97gVv1eGhA7+B9HApugCWDh74JIaNJiL22lNaLsUEB3xI2p/oxxE6vE/UHbNsvYVFs+2Ch02tNDloDF",
-	"lLCh4Mo4zSQN5oHhcQjIb5vrcTb64hJkLQotCjgZQtaIUCKeCeTLHOgshZ+KnOErEahAksmhLAjuDzvQ",
-	"YkXRYNrUesR/HYuuW7yeVqbIx73C4haYqjT8BjatidVbccbzNAMtbA3Rshhd/gZWMzNSnWXCI4KAaSmV",
-	"MM6e7sYoTDkG4bpsp922gx7hrJ2JQ/sdKpnQd5i+E9tvg5NQXkj3dVBKXdbBvYlqKGJ7O0TvA6vdifb8",
-	"V0349JD8jerz3H0j2Hg7+H3Y+uGAteCG9G0v02acC4MDKXldYCD4feWBwfoVsNSnAuys3LYbVDcaiG+p",
-	"xqQvKIfN894An5OEtIYJsVog3xjPLKC2PX446p091tNZJvjZGMScwKNGKzlErdbZh2fQEAmggDjR0B9C",
-	"kkPdx4IQZAJzU25/Ust7Z9cBicPg9F9qNhHcxmFQpuRcGY6cJ/Z+o4wr2hrhgkRs7+vK6Ds7bbumiHPB",
-	"VRX8gBrqUG6hCAvkIpK9EaiyBdWAecxOdH5iqaKTeaML+wHh1fyegO0Ci55auiW/LYJlxx/ZxXOc+qiU",
-	"KIxsXHTRapRydF4Y2WPlzuUzZ0ckb46On31rJS7CsQxFfoZNLL0B20I9/NXuwdNl9DD8bhstmVjZRnyL",
-	"aSINy0S/KEVa5ERamXphL9B+AHNhnPcECmgQRy+O+VlyyAw5ELHihiWv+s3XMMCkjEdYKpxQf+MM7HV2",
-	"HD+BDb3DjU9BW9qxWN0SKxCv6OZ5U07jOUs1En/H6g3BLhnGx3D2CtlD5kZrmTsvaivxzkuyHbGR0KPM",
-	"/cr6IM77iJUXgzKFGxaT0gPZSsBh07ntAumyb9B4B/PlJ2u3UHdRFAApUfqi3YlVMlbhMNOkxV7w3oDp",
-	"kaBeTWzFEpZGWeRDadA6cUBY1i+l8yZBC4b4RjDtsBIfm+WlyaE3qGRRM6hdlvR1firTVKikFas3/kqw",
-	"NIeWLiPXmTBsKxfW+5WmcF5BBBqNnzlHBz/h6VCqbQb/RLkTK2tgR6WPZ3p6RNIXJNC5mIABGDj71j/U",
-	"tvFW5gwcV29/2C0GdyYvhWaEZDE+q+4uXvG6CbV+dMTGChWhHUusBlaN4zBZYq/r8ixLWuxIWUSrMgSG",
-	"e5xTIKOwzjkngtaP0hSYE9tr78XqEhQEQj5jWrmEx4CJwWQW5r8qHi4aafbwoGlc7iGMBsDaxyrTegRO",
-	"HeNpmgtjInaWozXqsaUzEGvjLHPTggEBEGVG4/lyad4hz0H2J2X9T5f60xKyT5Ah6zKXRQHKDsGq+CkM",
-	"bLajrRsrpQuB7CRCNAuSe9xoZSJ2OZiUniFIu0s+iRAXO5UpM3oocJrBmM0mFjXbIWajbz5sgQc0ISNo",
-	"COOxnpJwcgudAGwBZ34PguBA892uNowVd2OE0E7lShNccAr7A/sGL4QqeVVok13muhCeNgyHQ64qTJRx",
-	"bX6xlbGsL+BmuLFglwwjR+QKszAmWwUehaQYE5GWfsxh4Fi6UxAruB9d8fLbV2+tV9LjeT5hZtwbOBrP",
-	"FvMZfMSkzIxmA34hwiW2gNwJOTu0npgZw4+7ZPzDDvJKLEdYZVo9I0hqDRmKK3de3XmDAxgxo2PFS7X/",
-	"haHN30MVwVU1MQfPp51CVm8hWuxHu8ZkdAcnhyI1FHCLCMkOJOGMiW4tArTS7QYGuWM3fKkZMbja1zAT",
-	"NKeJCwkmreq5wH0C14OytjcgKC4F28CMz87Al6blwO2PFMMU9ayczEur2lA4BLoRdrwRXgMei48g+BMf",
-	"zQWbcgwb5/3xy2bnKaGbjZUsKASRZPZXUrHv+AW3EYdUgzXLFRND/S/pbgFuUHGp0Rm3NHhDwcESRnFG",
-	"ETYF5wHNNDPLqIdgRJZSD9XUeyVhRCAH8iFHFI0hexaVFBMSH2MKnYNbxdFRKvn1HJgW2Jp4mMAWR1nv",
-	"JuStQKMtVmSsYDQ0sXwVYKy8SsVwpAuhehPU/xZYL1Zbv6Q57xdNKYp+E0wpPpJNGfz6XEya9ONm+6vS",
-	"2kp5wYuc985F3oJr0d5Kde/JoBhmT1a55/Z2N1YdpAHZ32ejXCqCgA1eX/fZRI9z1hto2RMR2CQ8y0Bu",
-	"KnHJ3r9/9RwNUW9BkMO7sxcrlxzyKh821yksDsxXWp5jlFdgJXF4HMh00FxCpGDw0+qIj6I3LkQaK616",
-	"wotDlLFFPiFrogSVc1Ircu6L8aKUbe21OxFYHuDHHURs/+NHuF2sXNjJxgN0BXsyCHzZnEdhtwxGjlKJ",
-	"7ebKG9X+7WLlX2/WDt3ZYcn04uQC+Z0PceLg3S4HkuKJ/uXwCbHCXSspN+N4iCJ75/bB7J2lao6NSFrs",
-	"H2Ji6zFA7XhoEpIDZZhjiBYeGohWRKD9zU7H6ZkoqHDFThlsAYIFgYOVipFQKUZK+zaGQTcwNppqJ8Ua",
-	"Ci32BlwuZzX4mzoj2qLnwfFD21Cdgd2EtjHPSI+4QcUqxBu2YQSwMpDwGMPnPRRw5pA5cwlFj0iZESOe",
-	"80JkE7SAXr25eMqePN0DCVxc6vy8lFGol/zgk7e8EDhbNv7j/26+0ZnsTZI5Rx0fhr+jA2manfY1Tnnd",
-	"7ba34cRMmyO5GOm8QDvEuWGH7FRMNBq1vAjWABZ6b+eAJXD3Jt5epBShilUCom/SPAJZDGap3/w9Ddei",
-	"ywu+Dexl+CijxAbM+YDnZyItf+L58GLlrE1QIZgEAVd5fyr32y8Z1gv7GhQxiMJ4ASNjvieyDL7ROV04",
-	"yjj5NOAug+on7z6wzFCbEyc8euqdKd/bxo8IqKwMz0Tu5jbm55x7fw8KT3m81TPao27eQDr5UFtygvst",
-	"OXT/+ms7sRO706ZJM9uRC6jCzb2xgxkV8XFEIaDSaQFrjTIgbobwsL8bhy6gQSg/kA6ysO4cPDUh2xL+",
-	"WW4VJ5JoCSvr2hOxItmNdXERG49AzsCCk6D4wtgzSyfUBrRRPjokXNpMsjAi63eJTLsU0yHxLYlBC98R",
-	"+U1bQpyn4hTHMuIgR/r9FvuxfF+7mT82yz3eRc8p8aLeyohD+zyK8lQvcLPchFm2VqwTLRjPEQhWEqv3",
-	"Cjx5jHBrTm5Ged6IEDhUEvvgI48Vv+ASE+RJZGsJKNIWKzkcilSi4AITt8xSEtqhLbzLL2xUQw4FyKzg",
-	"5FLQMBf9zM19rMhoczuVGG3ZkQvIWnWAWtdFUDloyTz1R/MCM5Y9rXrjPAcd1IrV1KSjJZtaf78y5bgZ",
-	"8KnpzFLhjrSTnaAVLWJlY7NfBCFKDEfkdvC0Bs6XwNlRwmUQCPjYgRAz5zOBjyV7csQxYIifBuXC1joO",
-	"boGre2QdUDSbcWtg0stoGyCBP/o8ZxyEdBAtIGXnktIUMQD/UF8q2PMuXk8JSlwKrBWsRAAIHCciqKtJ",
-	"ENXBLXFKzhs6hhHc0wkBgzKh1xMj9P4IVzEic6UPxkhgU9jnNW0WskmPdGUUsTqTFzZ8hO+O2jIh8ntT",
-	"nOCYPUlQUX7kjI4XmNN0pjTlDTEMOe2m2jDkwd7+V8uEIeF3oAvJM0qKyYgySobsXeKuAIOiL+3wc8+g",
-	"gOjvOemx5O8vjplPcCa475zbnGXuTM5E1VyRsA5A5SmQgNkjTP58bPrbUhQJjl/OhqIY6NQrORBGI1x4",
-	"W5dx9OaVi6XtsUTpotkHjyhhOo/VXnufJXSHJnxlMaATmyArTfPTXPBz8K8uRM4zfHkTBQIed7mEjZKi",
-	"g4q0mRrUdJdNxRTRwD5E+UvYjc5Ssgk/KgHWNnsOqscJP9BmIFGZNTPY1t7OwTbG8ChACLfe3Y7YZa7V",
-	"GUOpRwXaOic9urXXfhqxvQ7Y9p397YgNeQb+HjgOW3vt9nbEzICP4IdgetvCDKlVs89lJtIkKnNvvsQb",
-	"RRwoNLgaD50/82CFw622I4/2BwuEKwCD2dt2YcrZz93Ac62HM986gTb1M6k41i4xd0NZIPzz1l4bJqpS",
-	"lkfq0WWW6Bfuti6/6i50g5/6GJ+J/waBA44SCeZKzlF4lYwnxRrrrVm9NS8O4kLuLmrv/Rtbc2X9xUO6",
-	"o7XKmg4rfWowLuYPkhJOD5/gRKGTcCqEitWQp6JLqQPvKEw7bfTpjOceUTqqGh7BAzKVQyGPKvAZY5VI",
-	"1dctS5iQ+CTNL+/E8L9FXsowI4YXAmXXdtelcDgb8n/p3BF4+Nmjc4ihDhu1c1Y7l8pxZdrAEZbSs5+8",
-	"L1m9ozSsDabiUCqQG+5jmD7LTkAiAn0vesfDYLozfVY2Qgxb7K2vFIQ7wGhiZUOB5Lqr8bD8jqgOTJfJ",
-	"M6VzQX7JRI+dDw4TfaakEUHkG4tpyreXZdA4FaNcUHYj8vZC+WGTOwX0sWnGygiwtW2mk1g/wC2w9Apf",
-	"26QgKbD80KcPFNNhPSRFPJPn9im4wqigYnXw1d7+Uhrqq7397e2IJe9oUO76r/cP9pa5Hn63vU1GD0u+",
-	"l+o8cX69ZTjGHYClX5nsCWVEUM91NOK9gWgSWQhVcYWP5Pg1Ps5ea558/+rZix/evcBrsO6ywKJPrAo7",
-	"evOqETCXWBqST1FDj4TiI9noNnZb7dYuYcMOsB7R1w/CH2d1PbZUcWFTasblLyiwA3siFxdUnQk7jPD9",
-	"qB0HPRe8BranEdmFMCheYHd5CXNh7fMyBdVlCVzVhSOf0NR5nf4qbXQbsOePsAQRmbB9nUaj+0t9MWj5",
-	"kycYIWh8ihb+0PXdfYgafsfB5Oy02644T6jCQvtnNinz5F+2cZ3KTxcXPcNLYFsjVv7Nb2yECWnBUu7R",
-	"4+vu6of55LXTv3RFZ/EV76vWBF23u/i6l85IoCueLr7iB10codHrinL3dnYWX/XKUjng7w8W//5Y69dc",
-	"Td5a0QzX7S8zc++V+DhCN5Au2V1q6pyypaLf8XDI84k9Of7gNKIGAbT/0jhCf6PxIWqQkw/PGIncdpqP",
-	"lSwa3YZ1PmAYYWaX8DPocGCvvjNf4cbe7mpanYT9Y9WVxR4gu2ZRI9M9njXB7WlEjTDYROQaTV4uVdSY",
-	"MdywZBhrV7Imeg30PD8dH5CJpq5pl4BLwMU4FxNbpuKolJzcsCEI8ojAYkfBYtv6uyESBIaETaz+NUaP",
-	"eMDNoMUSyu4RLPMEpLKr97R5KfJKqFga/C/w2y8luJrwkEzrczYeeR8X5VsZczq00T2Ks2JObMAN68uP",
-	"5PS6dPoc2Yb+c61wo9w0SYaVpVtgOmGB9gcqahem+EankyXklm0jQElne227vzfQUgj01mw7LkxAo9uw",
-	"M4x1zho7R38JOyjtezc+oLRbRUZa9KxP1TJ92w45JZ8713/PEA+nsdPeedrsdJo7u8dYtdptt1vEnPFz",
-	"tbu9i4q2gvrfVeMsq1IVEHXd3PvBRZ0IDnmj2xiKoTnpnHz3a/vn8//qDNrDnezrZ2316/mbXb2ff2UO",
-	"is5492L/8quPB5POb7tH+980LDHu2Njh0wDmLxxp7+Cnd7OUaZ3Gs1+1WOJoqjzT1Pu337sQEOXuST62",
-	"GpFtWMCldJfNG4n96RP7IP9zHMvnrVr3Fl9BzA6vKVlzDYXcXkLB/kNMXqn3hi7o7C6lkb/n+Zm9YH+Z",
-	"eTPjEUU7XotU8sBWmHO4rSr8cjUj7A1dVbcfa0IVXSqjkH1fypSXxSw8F5YZjDQaqgXKeFBiGqt45yYf",
-	"u257o4OOIUC6j89zeqcfNMeDsoXoxAXFeXPsoVlLh+TM9U2dXq6NaepcnslFlo/NOfmwXp0xNOKTTPO0",
-	"WWjdzHBjwwD8lm1inKxpedJqLafaTVDzBSWQF9laUWMqRgOiOSr9uye/y/TTXCfvLRpYJoyw2GbqczFZ",
-	"1T87E4W3X9bwnT573fyZK9g6SXbs1/UBeJF7S6mf6+u5R+t4/l0U60jaO/AprTS6WrSu52eu5CiB+fK8",
-	"8enDjIR8QucVZc9ad5zn8b7F+1qPN2K+IZoFiWQmXdGIbWw8tAWjhoH0cilBWcRKqNTFqTv7rtugxfAp",
-	"2LPv43JgTwywKNk+dGWXlO50ky7prcbT5ss/mpCNHLyuvf9oBScd0gdipa4vS+/K8vTGTJOKxsiiq5OO",
-	"32C/OMk+JD7GepZc2CoWWxgw29AVUT2hGWMNOFb8ZzaRjkWJHiShtKsS19+Ez/EdH3w4iyckFUs8tkcS",
-	"xYrj8tS2uHYZZ+ZcjkaufWyoL1xKUjDbcg//POMjKqKCV8SMPvWNUHOuS/3rnn91Sb4gxUXd5AQNwYkL",
-	"lPqu3liJj7xXZJPKz1DuJzA3ia28f/vyGdvf39tnb9++//4FG3IiyH759sV/sa3nR6++/2fEfnrx4h/f",
-	"/xPc3Nc//nD87ff/3I7Yqx+OX7z976Pvo1hZVqVnP77/4Rh+9P6H41ffR+ybfz4/+ifbcrWkOk+l4hkV",
-	"HnDDdo7fw4+bnZdvGbbG+HvH6pt/4h90ffgdTtpP/3h3fFhizLi+xLBqwjVDUgsBlqzHKpyIqGzVdTfy",
-	"PY22xF0WWFg5du1i1JuLXbn4qrGidkirgokjMGiMdF1/nOrn3LQ4SDtaCq1Oelr1M9krki5L4HwmzCIn",
-	"ZJltuLS9v4csgd2VYMOL7d20EWzaqlikEqt+LgQ2AGQarAAqB83FkEtlWuwFrdYld31RtjS1rB/KhRln",
-	"RVAXiqA5MNyfMKmb5pOTfKySIBvuS0CRQxZz9aBgRUrxjJ12m9qNdJ8OK27hS4IldNWKdtgqZZVZwX4F",
-	"VxFODOmzdf2hbYNZ4lasjv1uwI5XV1FF04adBbbipOy8nTWLZr2xKyL270jCXdc8WpyYPAL/9ZqhfYLE",
-	"q7jVgV/cqWOd3G1HjWBpGt0G7McqzShcCWem0W2ADPkryY5DPDF/fXqIQuGvx++rXLjW6W7vNts7xx2L",
-	"lfBlu9Nttxsr+L40/6vkCVaNRWgljvm5UNVp4zg7v8wyvJOzb1Vjo9uALX7Fm7cPLEoE7oFwY+Ldq8tT",
-	"siWXtzjwk/fz3MccwGN27WM+RHPGXK7x73OeVN7lyif5FwqmwR5FAiXDwGu34Uv7ntjIm62IWu7uH1be",
-	"JW9ycSHFZZ2jUJVyXaqKcYAjKDhCMYZOxHIZp1XG9w1xJ9YMj75ZkCAhY2sqNfLimJ8tSovgbz5Fjz6N",
-	"cmf5AysbSxM9iRwBZfWz0FYuJiPRrJSUsiTXehh81rq2t3dnU0CbselVuqsOQ8GZtJifI0Q7CCfIlV2C",
-	"4T07QeW3dnbCD2qn05Xhxqoyo2YsC1vhT52JPa16IlelDda6qgAbuxgkov+AZdYNDdG8NDTR6IGjqjXW",
-	"tVG9u9ZoH7ZiNa9trDvbgubqJaVx/W0z/WguPfQnSswRmStoC5i6EcfemaUybbGqS7Wxh5ppAxXh27SC",
-	"+IU1UKnqyLZrlIYfwn6nEyo3qhQl7fuSpArg4WxdUk3y4k7jITPCtj6TN1/UYh1LKGfr836huCof4cRP",
-	"3ROC7yqiat5orKQKx+OkFEVbamQRMihURO1NJCkrB+o+Q0fLpS99dyK2lhRmCn2oBKkNWw5lbqmwbQMJ",
-	"FcCHrTrVjkaWSYwRuuKvECL+ah/yqoyp9x9vLTpunzAnOn5No/FRFNDQDG0Si1cnFq9WLfNVwh2kF60E",
-	"vO/sIs1HkGCslWZPSKKsnmoMbj+3vhZvTZ7h2OF4V8WZVn0JE+8CqEEnHRFB6CHjtpwJAdi0qgN8Wz9s",
-	"hkO8s7DZqz7ilN1VhI1n1aoVx2nnw2Vuu8MBo7YkkDnhJbACJ9MRmr3oqlutGi2jDXhj0bKb0EOWE+pP",
-	"oo/u2g0Pgw7gMIWiKQg5yD5LarZf4tMMrhlWev/orkpNl1Ct7wqe3U9h6iNU+SQjVnEoKf3T6Fpt/JBd",
-	"ytrjsaSdMcqxKEdWLY2HUzZab7OUTtGt2C1vA3iEm7FdYuTprbddulgwoMiNcwxCKfUwIzWUS4NFAZA9",
-	"uORRrKbrDhx6gXGlCx7sxeftTQDVjB46RfIoz4qD+AKxA4d2NOunJMunP1b7CtPqFXOpNjlZpo9OdP8E",
-	"SbUanXZ3t41STomPxXM+WcrqMgPZL+AOptHtrGxplfv6fqyt+RmlWZsrgASo1AJ4/pyNQXY7Btma1hj2",
-	"NWK1kyzq0ku1CaQbsNo+kxTSYU3CaCYlVJdBCnNCUV1C6HB+3idWnlef8j4t9sMsuEaLLZHWCYA8ls/r",
-	"bKzguy4MdfJ7/dRK9Jgs4wWJlStzKstYz7NZlTvOnDwa691T+F6B7hEyK+DvLfv1jP2ZylzAwkwWoXP4",
-	"+x1bhvAp+3Ma6iKb2AcjpFCPK7aVgGmUbNvcCyi6rQR5QpPtkhSuhsUYWcx+HYt8UpKYSXPiN06pkKb5",
-	"jpewXT8z/JDKNC8DJDKz0htUkYeIKjKzjIE2eqv10Brx+M26OCPVs/6AwUaOUkTLn5m0LtHgeB8foSjH",
-	"/T7BdyIunCzgezTrsDYIgddct7dzk7QeYus3dobrXm88srC2mo1EDpNkENVVpYRR32I/8KHl5ib6yyhW",
-	"iMKFQF+IhqVSxIZUhblKCC+GEakIiPvFEzHnUj0bCGLw9v42TfgJlt2X1caddtTo6UyPwXr6jx3xVYps",
-	"1fVlyVbGvzuXivXwAeDai9ScwNI4tWBGoid5ZjlccAs/F/mQFzrTZ5MV+2wr03qb4CSrTpr95hRpDMqv",
-	"6qdzhVZqX38ME/dh3krY8uRS29q5X26F4N/2CZ0Pixcsati4xeLxr7+2dfr0KE0X1uASBmANRMmmDvce",
-	"gi1LxUTIJ0fkz1ygErDI2ZaZwHaiILNP65ZzXqAgqNlg48DfiNV0lKZ1JsAis2mOQfR5ONyLixVB7jYL",
-	"3EcP2Hn1tX+pyERRQ7L+HD83zOISe/xows2FQR4yToA6cJ4twm0qUEkh4tRaNhYN59o2lkuczHqKe/Ne",
-	"9ZF0r8N83U37+rfcHE0F1FYMoj5ayUg7qk44lsxz4dQ9GIl5ZaH3jKgccNOces/6GODKjmmdnIuurmNG",
-	"ppup1VgrGIdQTNPy6Zp9kBuX5PNzSY4HNRvmT13LfTO65bFDRN2QPXwnyFGrSPM7KPKeOpWurAltuRnB",
-	"/n6UeoZfKql2wPxb01TP2y32AlxMRHEK2bfOhRjZfhWYgChWWIrkA5i4VjZ+eVhWTmklPP0DokKInPVl",
-	"wba8t4tlBJexcsm1CP1cm0pzZKYyn66BQrJAgzCX8Bf8DEEu6RnbxMWUSSTYkoolHBEaQDaGaCzEKRDS",
-	"h61njJPgvVljfJlIJ65cE1fuy9pCJZyNKmbAjKLa219fHbyhAd9tVdF0BJTqHRbVF10zILaJalWjWlc0",
-	"jVN191JhLzzgPsyFdOM2+HXHQa5NTcvdmgCkkx5dVOya/b3VkNktVYFcMyy2QjmH8U2vlm4tKkEmXdfr",
-	"s4FGhj0lLJddl9g/scDOhsUrt0RJ8Ze/4G3/8hfi/paGKqf7AR08EnBi6aIl/yk06PszhH6af1+cHiN6",
-	"cG+8msXjdnu391dW2H+xQicRErixkGnzQopLskrwyRaczJULlkBFiOKdzXCbWkZB6Rp5E+9h2uEHd2B9",
-	"mRWWshRsHKryrgHUohml4CMyzuF0RDQXNCkeYW7d9uGpkpuF5TZH5ZTNrFnkeNY8oz8WxsP4KrU2JRhP",
-	"p1FfcwO7p7GsUfPMDug5ZVKj6SG/tIR4puDKQbzZuW2xI5Z8mbhx637fiIINx0iZasnLDUv+9843ybw3",
-	"OG4H0El17wKLtvS7vKJRLn4Nwpor3+TQosUhzhxtlDkj/nrhiAt9E+PFwqzZcwKHHc9GZXidOfvAQ1ct",
-	"PaDnq43FHdolBhOgla06mkWuA1GdNx5wEdmKBWSb2rGHXjtWYaUKP163ZuyuG/5vs2yMMGkduYdThJar",
-	"ykocdsR22p1pNkxbX8wkVZedZqLLlLY9XiGr/6kQirBCswyUFYWGuJoEbLNwT3jwpSeRDCYZedtVSkVi",
-	"x64FzetwSxyryuq1CVadYcDbAXRadlXjLuqPi3FOZK0ON9VDKm0fhlYS1UIYZE9lNWBn9tc2bkQ/RkrY",
-	"vRrflPBdKYRkJxDvfDDb3wH3nYyoSs624yFSLE5fRA+yg7rSR552hbcjquPDp+BAD9gqyGP0Chhc22sf",
-	"rNVzYqfMYbqW+LKu7PALM0U4u1VhiLbfNfE7OyDHVg37ylPT6jxWvUwbWmq4BXzV1P3+1LJZdNbqUliA",
-	"xun9IA0h0Nofux0x9Wsi1a3cFifC/wyjF0RUTNNCTZz0U6Wb+Gu4OtlusaMZDwJ3uEPriZjSTTPQlwil",
-	"m4l+4dKasToV2FqKh7DXG48mTGlL1X7sDwb4E8xSVmrFODvLbWU8sjmHq4XkwIhkS+1z/bHhWeALuNpQ",
-	"ugCM0hLp1laTxkoJngtTBFxz+MsQEdT6ZIhZ7XcFNhNFRJPqKNNj1dNZJvjZ2GIVl9dVU1n0wiWLOyh6",
-	"C428s+cPRHAzorfneW+AU2zHTMO1IxmrQmasGMB7wM/xjB2yUzHRigoxUj6JYuX53QVians276Pgjdml",
-	"gDvg3FJAujT7WKF1RDDSlhfZOmGX3LBRrtNxD8Z4OqadgcTEIkstBvOFyHOZioRlSKvPcgHaRGoFMiQV",
-	"mTwFT0tkE6LihV+MM+EYqz3WMSNUjm6sQHb5I1c5qhHKtVJ7YIUwqAHXghyICzwCMDi4JFaeYmo8cs3G",
-	"fuET97OTHh8la/cMwx2Cs/RAkIwHPOt/i0nk+se534Zmrq/XXSPifpu1vuu8y3pvsTa0bIh1tqlrfRT4",
-	"srNmEGYJBjpL7wNxNjwQ9CY/WjDoMIW2Bj52Zwl87M4UPvYiJOzOEkjYnSoSdioKLjObGLNCfY4OYOhO",
-	"SGNNEhum5WQ9VIuSrenkkSVa6PaAb9CDwTyZ8vmsvMXparQ73x38/Gz/v9v/Q+9QjE2ju9c+KNnFiVjS",
-	"mzfgNFLn3Fzg7hXSmcvs7yuwga800GO1IjZwrU0Ot/HHYWwW9YazqdbwQ6ZzBxQ8ZfBVrbponhkfBcZ5",
-	"5OPS3l6OZi3taMqkxiNdsZxvCnM4Vg8EdLhSwgYn9ZV6w8nvLzPz7nAeVZNiGEwmdyCI0Cp9ef1ztrNT",
-	"nrN35Ikr61NhbGTmpFUhWeHQlDGPlxTyqH2lZzrPRa8gRHtpWFmZgWERSvIZ4bE/aN35GZcKA6v4I5S1",
-	"PZ3CkIZSyeF42Ahkmgu684JlgpuCdfbBjtQYgcHFnal9ADvR3hA0Ni9q78dsqtK6Tp5XhmL9W29fPmO7",
-	"u7sH21FJMTMrfy2pRHVAgdAGiX9zi2kDhKwMc80s5Wyw6obkZg08tuXiyTJ2IXVG9YvkaE+FeGyEC28R",
-	"YFOgk0ZHANTViBtTC3BxJZctOjKPBGG7IiGujqNejbb9+EG0q7bk54mqPaXgr0KLqFXSsAOsji6HX/KY",
-	"TCloN4jyz1A5Pw7k7iUxu6dq3QNsbjChbI3C+rja1wppuJTeh2sXzd+vb398Q677o6gMD+ZqUyC+QoH4",
-	"lTruXrOA85CH7rksfPmScAoee0QJpQtRUxiOaT1Mi9jCrUSNsyxhvUzw3MSKwuZw1gfSFDqf2Og0gl8k",
-	"VISbHLKxSjVRBBNMWRlF4J5Db9hiR4Tyq7CAaqAdBg8spx9k5D61d5IFo5qrLttr77LEL2DSYi8xpxMr",
-	"kXOwBq1C/KJSrQaX7c3DwWuxYzkUHorTJf+oztwirrHTSR3n5zR26fpR8pky8/VLzG8+QL6oFt0hh/8e",
-	"nPOfXNI69Hcl4pDSgZnCL/+HErAfpWJGqp5gr7VK+aS1Zj/TfRevL6pY3yjN21Cam1Lvz6HUe2mf1cMW",
-	"hhc/HLDuO0PmvhF/aW1WkBrD40pqED4PU7vqjFGau6fLHDfx9IKfasBFixWVPwxxggqRTVrslQr4kcha",
-	"qUQVpfGUvPgAqpaRdLSaiNCNq+M5+coaCqLFLtxdncnkutWU+FhgyxsaQrGivcswbj0qnBXCrjJCIsbJ",
-	"AiO25vbeVCFPBUX3Otwnd5ttv2OAbju1R+Z8KiB9E/QlYUL+XjhMljAhSr6wjRFxG0bE2lllK2aOvZSp",
-	"bE8rX05cTL/h17ExlbydMpj97w4Z6Cd0sxBqxvtGkQ2tW5VFad0rEkhPOk4ZrJyxdckHJ3vLd61JQ8zK",
-	"3ZvKQ9RI9C44idZrPA1PiVQY8KvK91vMUm5s0PshktnYoBRcnzlzjwh02pmyA9E7b0p1e8bsWxvgCoqQ",
-	"wZjLc3nBsy5LvIlLFRDeyE0sm7thia2FP5EKTLUja0fqqSa4oE9uukqTSjL3bDk2wdy43EVeQwl6IY28",
-	"2jqEEb1SD8I83IRoNtbVbRkKIQqJa0qtWgcsAaGIfOpkWEgTK9v2u8z5ZQqbb7DHwh1g5FGxh/cwVgnc",
-	"XQpTYDksVpk7seZlyEgbI08zsYDvI1Zr87hvoOrQhICJxySIE/Y3bT+EsvkhWQ7+GKwGW3dvhoEGb6wQ",
-	"d2MYCJW6s4/r22WJVCfujIWmgB1WXWRnsda2F2/U9kZtb9T2Rm1v1LZX21Yy3rLvv9Hdd6S70Ye+C9Vt",
-	"KxN8uyQcM14UQqVV1z5Q4M6/Xz81Q7fYaPGNFt9o8Su1+GcSmn/EahMl0SZivnLE/LPSl7YWcwFkHyHy",
-	"2VRhbaA5SxEVgrAVfIshnEVRAom5Qsg6WIxRLrAKqAgKRAf8QjCllbiZCvtv7bteu1yeyB0riVlZ0Hb8",
-	"vUHk7RayALaQbanp51oVLBUGP1wBQB57huvh45F32aVY1TjLcGcK9+8ATgzu4Wob6EsLHu/+XNweDLZg",
-	"mXj2Bk7j05rkZG455ihxuwkeB5fIpqp/var+L4zbB5v6/nW8mHqhnwl+Ie7BRQrxjVgJb9StpDkxFRpG",
-	"QGPlPSi4wYm9wQne4ARu4AvxqOzPgR6tESbFmdl4VxvvauNdbbyre9SEr3l+zriZJzE3wckH42BZfL97",
-	"0LapJGRAGOZyxUZKn8BYE0SsrNGn7IdAMNhSohKjswaEa3UFrPS7gb7caOCNBt5o4I0G/gw0sJPfG437",
-	"UDRu2Uh9i21qGMcsVWPJcxZNEZEhWO0yzWyxMuPTf2GHu67gdCNodou9KgyTKbaUufgoz4VtHHvVn+pg",
-	"i5VtYUO6tAHch2KvhsSDztIKMHAuMoFNZ4FaV+IS8U+kQeBr1YrVUf3gQShNTPDdWGXCmLLmwT0cXgOp",
-	"4gzFgy0hHMknsjkksSNTjJW6+XIx5FKZUiIWpqSAnQYbjmKFXDKFsdRvHrFlwI1tC3f9+PwU7Grkq5ta",
-	"thY7cn14saptxCtnzi/u1QAB6+Z8ywc86pY8D988hQBAYGrUrGnxqYLO/yBKvgPyAAHwqnc4UliEQ9h4",
-	"4bXzQt6dTgWRbb3o9ttSCn1+3X/Bnv0zGZH3wn13NfptHedd60Ebr4e1MKhTQKdrsQ9cgWoaq7mwpuxq",
-	"VNNYLQNrypZBNXV4rlfAmrIVjHb7TrdQy/eZYqDeCrLkLITkkrCQsXK4kOwxwEKW+uhmwCGjh1LCsQAf",
-	"cjX+xVngxxsAd7xXKMe7bPX8XFAfCVb3HkKyMuA5oZWbyn36UGyYAF0jjIovuImibqKomyjqptdjE9R1",
-	"RtA7SzW8afR48I0eY5Xq29Pg7xXCjiJ/MjdFUPpa3TzdEqdU961QIX64IMZiq5OQ+6vQub0v7oN8XvTY",
-	"44c6Quog1kmoObJgA54irqpqMReQ1v25kK08FxYYHwlZWuytGAmO4WZEA0Jxh7eJFUWBMQgK3yn3DUIG",
-	"nQo25Kkg9oVDmBGHJgQCVxZGZH34EV25fCT1NNfjs0HBTnnvfHEo9WhqSHacFhoDA8IkvJHIjVDhdO6l",
-	"tLgQClks2FCmSp4NwKV7NSvgLSsexbKJGQ9eO5oN0cNl2cQGHYpLHSvx0bK1mZDLcsgnMN6ASINGx9kl",
-	"l0UmTcE0eJtkPg64nRwhVKzoGIuUTaTIUnNIvxGqyCc2rA73kOpsDZsRJnBjMm5Mxs8qZnqIAZylwqbd",
-	"QKw6PlKfhStzP8hqmwrspHfm0cM1cUE12CSek4coEipC0ecHiZ5Gj7MURHzJ+IkirVsXuL3zKCpSv1bj",
-	"qCtFTWeM4lhtrOIF+LtO+wemzuOxim85/ncrMboHUnoxTmWxoHMsFzwlHFxbARAxJS59r1iXXQ50xPq5",
-	"HoJrnAuiyo3Y6cSWA3gbxeb1kSDM5u+JTqDIucxABPLRSKgUtwGVSXAzaPYGXCqRHrJkKIaG4ZjZhchl",
-	"f5LEKhWF6BUGLSgpbMQO2XxRvok0YrkY6gsq3MgFUpbDg4+wp42HkT2ycZEyWMjc35KKF5Dgl76wCgMu",
-	"GSuYH46e/1vBU7Ali/CVyJh2QMGCaIHfWnBie1iI7thT/RLfMIpsWwLiMGwTpGrWWGSSkAFrT2GspIKf",
-	"g9PgyZ6ZTGlhbARzACLUXn4iQd9SW+Beu4OX7LV3yZDFj2MFBnyhwUEiSnkck0MXhVNlCAaZ9JcjdAYb",
-	"nuzZkWejj2LltwE+gZrgrHtSkRPuYdKwhCutJkM9Bi2USgNm8ViaAfIwxEqJAs4s42kKOuHQj6Cz0yae",
-	"NreClemFUdnHzxZ0wOaa340Ipv0R/OQF3XjWwq6eoB9hI/tBUKlKwCyNvHdUQIHtfRKu+XUssFdKcaxq",
-	"CDoAl61hAL8YDPIrxnI6oYHQXFfG0TgXk26nUT8aW+BUGcqQf/xeqLNi0OjutNtRYyiV+7uDkhIEU6Pb",
-	"+D+//J84Hrfb7XYT/9t5if/56iX9eQB/7rR3vm7Sf1/gf54+pT+fHnz4C1xvrnWL647gf5XwtqbIMbw6",
-	"Z6JxdsstvwW+Z7CXtqtTfiaKNx5wrG7e/aXzZv7plRN/1PyZN39rNw9azQ9fLvUSP6DDagvJQIwhhnB1",
-	"x1aaTAPu27oXADG0/Aamh9WN65ulx7SzcEyFXm9ECxzd70FALuMRPxvn5tZdYpBWoMjrHJIfFagFinxZ",
-	"yfAAmnU3Hbeh6Q9ra20i4ZWSN/zRviOL30ZJRyJvdDsgp8cKbD9r/pu6vL9Xhrfcf3sTfbZoztLfMpPF",
-	"IjwE50ubirNNJassl2eDgil9iVassSmH1Cd8xUfeK1DIayPAO+U5iHcKB57lkuKUZP3WsEUl5MCDidIT",
-	"YIr+RJ4HxTUjHFesdL8fsV6mzTgHmzu8gY8ky5zZ+luy2wY6S8nawXJfJhWYb72eHqviMFZUCYN1t/jW",
-	"Sgj4ua2y5cxVNFDAxZHj9nMhWow4ug1SdcHNmdKxstFTGzDPRSVfB0/DacbiXIsEgXejmUfrKwHFYAMS",
-	"hU7YKfhtQaiV1giDq7nwBt7BDkv5BPwFnhctdlQWXIEikEqU1minHbXbbbt0TbjKxmodhTCYqzY1SNaw",
-	"vZdIXQjqC7ST0F/uMklxGCN43huwHnh8hg01+D2chOmQT3AhWF9c2vQA7jJ4W9zzGJRBVAwaSqLEx+Kk",
-	"h9ogQedCqrEw3nTPRYuhUcGnfqr7sVLjLGNDnp97LMoaqzY4FwuM2/AELWPcFgNhXCWEOWRGwCUFzM+F",
-	"yHlGO7Wnh0NuKnr6l0608wH+HmVIztznmRH1arosEA61tYXrWGwJR2AmvaJfd6x96v70hhDPc450uaaY",
-	"ZI4rujHHtrNvS5kaaZgZiZ7kmfwN57LFnnFDXNIg05T17uSZ0uB3VoyV5yIf8kJn+mwyz+Cu3Hue9ddZ",
-	"xe5uf03/eTHHCK4ztBdes/IzlrJCX3phQVV8VdZ0N/8kYE4nmOAp83BeMrr1chk5s4zfBTe9vtP1wlYO",
-	"WKx2dsSSLxOXOLLs4k7OGngn8O//9843yXUN7Wqx+g0Y3u9IybnB1vgGDsLB/SRgsicpP+edvl7OUL/x",
-	"N3pud8ohbJ1U9Pk4K7zC+sK02Fv7RN++ndhNUX2T3fYcuTUN+LPsmN3AXjsK+9mxH1tDo1tVk7lgw3FW",
-	"yFEmSvE05GpiAx5mhnfgkmcZWBm98+qh2J8jjgoxqn0fO390pVDjYaP7y37UaUed/WinHe22o6ftD5Gj",
-	"4O+CNbe700DZjCT/zoGlP/a9bACr70zktX72UPoXL+zeC6MrmDFyfSdT+b5bjLp8Ht5h2JejlaggXaGI",
-	"mC9UPA5WFb9KqLQeXGrXXbkYgApeJrBgHHIVXHLyGw6z8WKc65F48vM4l70BFrXMkxUrdPW8y/RSTnBg",
-	"nDY2yd1K7nImgRuxZD5LP6V3Z8j+r9UY82hd+JfS8h3S1gv999Acv9qNDxycOld+2gO4ZY9+ZuUXp/Gq",
-	"G+iWogJPQPrMDQ28FcU4VwZ5sLFiimdZFCSo/Rqhs8h7g6DlFP+sWuvU/iMVO2iTu6r71hKKmCsppTsf",
-	"UijBGxo8eBRZWrFKyOUU6Qn4yT09pGyvp9BMTKYL8AkZCFUwNV13MN6LG7BxpBLg+sYq+fuLY1aZmiTw",
-	"o9nSbnTfvnpZrqFcYMQSF9VM3yF50dzXjQmlx2eDiFXfUZpY0Tzl1/FpfxAfnV9L9Kwbp3bj1G6c2pty",
-	"aivuk9KX954iAoMuFwaG46RTIKf79bK6OmrfpV7rG2APeo3rU15mHaDyg6kd/2GJbbJxTzfu6U27pzfv",
-	"S87zFsEYmUJ3uCkfcuY0VVUOvGRgRvjb7Dd32xUZNN/rXMGzrBgX81zM41kTaONgbhzMu3UwAz34hZne",
-	"jhuf82Z9TpcvbPaFSM2CXLT7McMfo82Xgg/ay8ZYT5iLC0xLY2XexxHqfK2EOWTcGTZGoPLMJq52UV8q",
-	"qq18//Z7E/Bh56LIpbgQNVlCfPrVrtQzO9KX+Fartpd8VoUx4assFRqEV95UxzzE6pjq+QpE3bPqF+vW",
-	"yZQH5wHUyczFw8sFBwucg8Rw5dxgs/Jy/oLTxrZ+HBeZ1ucR+7vWZ5mI2NFolIltVy9eUzxBvSiy75pI",
-	"wFXBCNDYhdkuBzorrf+IccOkX6Stty+fxWp/f29/24s2RLYbCIo69XKRwrTyjI1VITPqBvfiExw/lJ6E",
-	"YYffFONciTRWeD1Vr5+KHh8bC4sr8guRM9vz+a+xKRjHonQaACw8MwN9abvCqbpd5AKlcE4Nm5XCHfsL",
-	"Vbrv8ItLPomYQoS7EGvC1s9QUXeLHfkYW48reFleCKsybKkNyf1yveCt5sn5KxjK8M6hfLx2I+G1YOVG",
-	"g2mno+pUWJ/ozQCbR/vsed5i3/I05ekqhnz4vnQWlkN961z7bWi+05MlGGXcT08nQZ32lItFWxzvRtk1",
-	"+0XGTXGCzQTlV1dMHbwonpvg5+M8a3RL48Y8GYqh6fHspHPy3a/tn8//qzNoD3eyr5+11a/nb3b1fv6V",
-	"OSg6492L/cuvPh5MOr/tHu1/05I9c72VSeuUtf2qxZLvNc1/4qQDCArbVg2b/wtjmwEilozzLKFQtP2B",
-	"e7mprlB3z0WdoXYU/uePA1eEiv9uClLk6qv+ISav1HtzPzhnj5HmjRQFr5pBC6ygGvvm82j8mzGBrg1p",
-	"dUetdlWPEBEwFuUhrfYHSQXSCWQ0XLyy53Ymiiltfs0g4MPVYWuqnfkorLA4j4PgLHzfDcPZ1Qxn15Wl",
-	"d+ArVuTNvbOahZvL05rViMQndGBXhwWaecB8ZD94APi58NSIiX5fYCc4k0PUFYXIJkwq2wwwynVPGNPF",
-	"NCzYkbmVzXvtPfSSCb6HgYOGt5bqDKGDyOdED5EAYOyTWuxZjTttsGvgXIgRtkfjTS17Js9gt0zQr17d",
-	"maOB3LwzdwdRuflCl+Z2I3xvzMx+tNKaTvuDNH6vK8Dv1qw1T34v9LlQi41a7nzwMqw4HeVj+/t7+xF7",
-	"/eL42x+fd9+8/+b7V+++nQn6xaoM+FkMMxxZNBvxw3wJOxMFyu3I4yO4LcQQK07pIla5uBA8o9inRSkr",
-	"k2YozbHHbgpkzLYRUrWDbe/YtVV/rlVCp5xQLaRC+c46X9tfEL2yLKJq8YO9z1eV27ihP23TZZEr0YvV",
-	"DpjYh/4XNsT4hatY7NMNeWGpwJ5x1RPZFIGArevC3JNILYB58u746Pj9u+6zox+evfj++xfPEwRuCMuW",
-	"CLoMlGTy/tXzhKYY/3z34r/ev/jh2YskVhJWjBthGxhDTuoWO6LpBTWCVCFKu0CoieCP8GngzmEwNVa+",
-	"pVB8JLayd8K+f/LimJ8RYsarfvMHrUQTwcoSVmjYC2y3vcdk37OrgJp2sCRXe1GLigiPHRLPKGBVs7se",
-	"I04BwXbSkj0z1RqzfljNlouMeDEI22fOUfjM76C5KwiHedgDC1HmYPUs0txi8wO2wpMQ4aj2RffJJW3P",
-	"DqjW6iiTGFKx98cvm19PRQif8d5ANJ9pVeQ6WxgmhB+7336KlgKde0Zv6KHndsmwqBlqZhEae3qEoLIW",
-	"Mve+B7yOlbZxXK9pConeOMd2+F8+zLqxU5r45lOjo/FpJntLGU536b/CeMrnNbrVpzXIsiG0q0W1Gw61",
-	"NUt9NX9EtTYOJUCrnrB6vwQ2RRgqKkYlrCWLxMMI4LhsBKBOKVBZ4ACWcE6n4kwqJdVZROnJamt4rKqo",
-	"s4i5NdFjlopcXogKLNSZbUMfceT7csOE27l+gC52+1t0QmlYhjhPOcsRf5YoytgQ1QQb6Euq6aTkqWFo",
-	"O4Net2Iom4Cydzi1fDQSPDc0S5Sw7enhUBaF4w6jxKg1f8COo86BgqViJFRq0Pf+aSAzwZKhzgUYGoah",
-	"ivP9DP6FsJwj8PTRZHgBy+XeDi3KvsOLtU4mQxKrxNpFf6VPExgEz4xmPZ5b8DHhkL6+MBWkchH5/cAJ",
-	"Uw1MDllYKAiKKhxi5ADjvR45llBjLdolAgcQVGSm1ZnwyOUTPYbV4L1BBN9rmj+cZ1QGzjzFPDb1a9gH",
-	"wWqPc0VTneaaeN0cvCbWGUUEQoDzjxM+HpVYxs5ajVXldVvsxz4eirw8Ira1gkwjWMiRyN37UjYegd5i",
-	"tUVIb/RBsu0ai52RzjhGUrCaFtev5PKzbA0WQmzIJ5bgjRN+hJ2Xrq8cTCwGhvvbRtGn2I0S7EyBFbZI",
-	"FeAD0KVTHHB0NUsK2TsX7u6xSn4di7Hw3zqU4BOESfNjcB/735EF76iUEjJ4wweegOniBpLKXMDvJ+Vz",
-	"CFfkpALkeaL7ffsaFl0kiRXdwaNcUCqBHVXKy3oVgOqpWoOwXk33bRALufjhHB0iNkZeKGHvRQ1Cum+X",
-	"3/gz3XNZ3B8shP/Uoz0AtbuSfDSL5WfhuUm6cYShHo9ga7utSMLUor1wMFRC8/wwpGC0gT3QKNZfqSEn",
-	"Kl1Je86w+Z3cwFlRPRu+c4yOV1fdWU106/V29Z1B1XU3gp1LlLp9n0V3DVIpO53YvqhK1wI5enBZ7RHF",
-	"yGbFAQpZNd2enYeMhoB0Zk1EOt787eTDl1uR/cf2ch08iZX/XecoB5k6FJ9DI7ILYVrM/jJy4qa8AvVG",
-	"pdrHthTOawVwOK3102BvW5kG14XiL6wOpq4L5foNAgShNKdHwKUHfVV/TXrQdoY3jvrpz0/T988a4I2h",
-	"MvINddVsIe2AKfxa97H7kWuJCybXjhTeGcwGf/dKg3o5jFVSh3hiruoGQFvEMapuikofYlGpF8reZbKf",
-	"rOsrhbrggQCuOXiyRU6S/RlYj5gfQ+eBop6uIfp0At+Sn1ST55oyTeZpSjeeRV2+wxIuzxEwpCF1colq",
-	"8xm0Nz6osnpagWUq6t2u2Mi/Byn/yqM2HTNaXwKGh/wh19Jn2liOIHKPu+CxW1+q4OfgxopLxz1jEz3S",
-	"gD8sdcq29toHAenCditWf5cXgjlSs0vthBMBL5YICyA90bumQnqkzTnViPvdy8ZGXogWe/GRgLQx9FKm",
-	"fUxhs1PgJ4MsxfCLLS23CaQasWx3weJycvrh/VaS9wa5NMWQmyocEkzdScoLL9A7O82d/YYtN5v+4mkp",
-	"0p/5+61iHNJM3HSN+RoPr62wOEpTLKKmGItIT6rIpZlHT63sHgucWt3IJXrq2hQ70WMuvN6UUD8QhXeU",
-	"pow7jTdX4VVVWUUw3m3lyMOtkbaT5qujyfGfVbDP8XOnYfEiqg6xfHFVOGdX9mDVK1IlraXKaDhrq7L+",
-	"3Az23rxXfCzlbTRl18/ObvieUCDR5nhIMsk+e0Evx/L8SKuKl+jqojREe7OCZI3Yw5koSqlwzQBqvZG6",
-	"QoPFNMgKGq3HO7tBeKLSOFlasXXwK3D1XuVqS6G4eCirG8Vzi2/s0vypyb1vTIg+9t6MlWTiHYYclpKB",
-	"d9GMQePwfRip7s2P4B5RvI7qB7DVnYijtCpy3qOQA5hbRqiAz6zMfeb60ogcO+7BBjW+3NL+ROYppoaR",
-	"e6ZGrj7XWNa4TMnfoBhmc8v9OitV+8E7r216PapDeUUN2Y8jQaVCuD+JT5GlujceClU4aEd3Bt9NTCGG",
-	"dAJ5Wh5ApZU1RW6mbmydA0Xeh62XXpDLcMANpxMG+tMlLNg7IgQpjxkG0np6eCqVSLslVA9WCAzBE4gV",
-	"zzKbVh/Omh1T9Rzzch6WmGVRyuNNLvryo692GGcZjV/nxIk+YZe2HEgWq6B9Kj0XKBH/cxNlxg8I3BOt",
-	"FQ1zU4gNhuqtTXMFstZTEm0lRT4WyTZs6lRj6Zf9HFP7yXYl7F6ZcaqIr62sMCeeKracYzvCU60zwdXD",
-	"y9OR1FgmTWdneZOle4igf6lXDk4PO3Wxbo6uqpUecJLuKEXuM5qhCIXIVNgw6Aceq0wYwxIvDBBbBqXK",
-	"VYp7UVbsucMHvsekGCrwOfvM/c6KC8qx/AAXLO/ah5feDqTSCm+w1tivSpNdhTUEysY1KW/yX5v81wPP",
-	"f3kw81pVMkdJbNJfy6e/rLJeOvtVbRa55Ma2ysDgguJ94gdRkzBjHzFxIRTjser5LmDkoyyRYl0HCFWj",
-	"DLhpVioBtg+ZEUVFIxaaNGKspDKFg6s49q3I1ORBXPw+QFRiQRokL6lt82WuNSJWjqeYHYVEppoRjnr5",
-	"IMdCWmg2EjnsNvg0FThY2GCH8PbuvpawnnAUpfPyGc+0EuxUwGJRksCRmk65dmvZADTD69oAf95s4l2i",
-	"0X3LzVGw7TdJyJokZCBnsGcxnK95jkfQnW31iu1a//R5KZNlIOimZeO9ZzI9YIW1PtcJLVLonSTTNTOa",
-	"92Gfl1rnz500vClZ+chzhmvZtncQAFlG/NxBxpBmw+Gqod0xI4DeY1kAOcFnEqzLoRieitywre/e/fgD",
-	"G4r8DLvdeoNtYq0KUC5dyDxitrrA9Se3AguzS+ZlwkyhR9Ml1GWwpku95BV8H2liZdDuVdpdNGPtWT5+",
-	"U9ZIs5kS6UM2HvX0ENtclTCxKsulmVRzy2Y5WOtYXAFX4jdE/sVGGVex2kre/PjumD2Bv0yy3WLv9Cx4",
-	"+CU2zaLVW7ZCg5nrog2xSqp2qe9PxQsR5fhC5BkfIWP9DICRYpyB1ZzD/CfwU5iqkx4fJfQgs56hS2t6",
-	"I4buMlEu3GlN3Glf1ukjbEvGULmXAu8KPapsKDpXtn/RZwCoRfDTqgrqDb3AMrGvm47wU1PaXCw9e9qu",
-	"G6baqMq1axQ34alrq3DSPAu1+KPyOeodjOtHuq4bt3ri2pYWlFGUAHVfmBKg7rb7Q4/lUPyIUAKb9tB7",
-	"STvbBVgm7+ybzjYxqz9NUymflQkPtb/0s/TcrkqE2+4YqTxXqZhqWdVVl2umTZX9XV6IWN1Em2pkUchi",
-	"5dFQcUP8phUl3Od7aFNNrFd5ZYVmpwjYBeIpHWci7RJAFTY4OyBSRK+hmlVbGeD1QOBhXnLDwMNkWzhs",
-	"etFO1G63ty2Mma17rRYZoJK75A7IqF6nLSojmKvW7rKOAN9EaasN/Ll+YyFQOSxz6FXVc8F2viI1+WW7",
-	"0223MfbI8WENmWVKGHMFR2xnt3ItyJdLIc6r4/nJbbmKizfbA9z+qtmu7QGGLw7CgV3wMOW+kh68nybg",
-	"ysM3TcCbfNemdOJWSycWmzIreKZVpbDhY7pRp/XJ7w5t7mSFDmTvqbCg1mGtFuTFCp/Gs7bC//MWDdgp",
-	"27Qg32z2/9HINicCPucOZVtXWvGRmxQ3o6Ko9VqXS2lyzUS/M9HXbFyeIoGr9w+ezrYxaxDQRAa3irew",
-	"c7stzW5W52ReyvDWnznncmNS+VHXJywUsvcW5VpOat5pnKu2Jc/N4BeGyWqrXaeeMqU0A68kTrkySP+8",
-	"8ck3WJe2pgXlbiIo91IUoBV5j3NKRbHiI8yx1MpMVfsSc4D/tSWgi5V9NMNH+87tIBhVYJ0w0gOtp0p+",
-	"oid8i+92bX3iojdlzMi/Me6J00z3zumfQsEIOl9T0AhlPvy9h4GgD1GjEsHZbXbauFH8DWp+sY/X4Ub4",
-	"DelOGy/GuR6JJz+Pc9kb2M1PyzFnNDvV0bTt6OC1Uj5pdDswBvvbr6ZGvnvFbxfddxdG7okNTzC15N6s",
-	"02x3Gp8+rKDIKms6R5tVdtamjGCT6Vmy4u4LU906n5+G+yzzOONajTHKeE9g58OMp1A9n+woUA4ohIWF",
-	"7JCFiVVSFR0JG6tCZnRDPgmzHwhjrpX4wrTYsXYUKvANqRjiYYhVf1yMc7i6EEyriMBCsO7PcoYEw7Hf",
-	"uFu32Dfl8zBMH6vy10GSypfEwbsiP53XFix3c+PCNXS1VowzOKaZiBUMDmkEy8ucLiXJjl0lOAMOCvUb",
-	"+pwY8xjuInbJs6zZgy8szd6RpYPQOROOACHlk0yeDQpm+AUsC5on5lyOTKyG+gIGSuQAcIVdyzM+OmSy",
-	"z2TBdK8Hs1tcyp6IGKfxsXysAuAVO1X401yoHnqPknJkeeHuT1Qs9IVQaYsdpf/iPVgRemfXJ4SOdKyG",
-	"MlUw7siCW6hCno312HRh3sLOnSGfMDPiqoS2WLqkkulxYWQqfAultVbCjF6s5qQmIrt6tuTR2jVIX8NO",
-	"J1j9mMtUtNiPV5eIBonOynhoLK5Q1KZA7Q+aFcsu2SbSIGQonDLclA5st3APzzXHrhExtHt/yjK77RrM",
-	"jTn3cMy5u6tJDZ9t9VU6nyLjcmNWbqpTHwEFNe7z1U3eR5UV/IzKVfsDmT8JmjrnxmAI0gt0dmiySGX5",
-	"rEzBizGWNqUiJ+4rsq0cJFgCOsgDQ+B3kWVURuInROQShiVnIolYckY8cxz+N8NPMvxEnFq6NvFrElEn",
-	"CRnS/akKqd8wR5CDLearU8/kBdIqoq1oW04upUr1JZEl4zsI02WJr4Fy5HBa9SXsmQRtr4SMEhhQbyB6",
-	"5yI9kYR64f5uSoXEeVKdjHJ9lgtj/K2ou8fdqj/O+jIj/rRE6RMz0Jd0K6Xx3/AQ15fuaO8y0S9OrEV+",
-	"ciqkOjsxQih7y/LnLXZEhNis025H7XZ7lt66p8eqIKLBE/z3X9vJdsT4UKszqtnC64j0jZY5OaSr4Nhi",
-	"74w0bG9nZ9Yim6UDrDPKDG6tlwOZH001jl5Vl/wqNbVka9Wi486cCmOKZS6nqGFkr57bGko4ME0LeEVc",
-	"0vVBVssrRntUMZlGLHlDnz3pJLgzCR7FFggRQWh18P73c17CcZet8iJvRV+gC1TzPrn7bt47Ia4hfIBU",
-	"68GLBV8s/3aVi+a9YvCju3tPx0KXz75ysIi3+uLcdm/c/hsjyW7kkDGYxs95ZkXylVIzfK1fGmeizCiC",
-	"miz8n09BiYuPo0ynV8LLoZ8SvrNly6vA+O21K7h9W+LXP87EH2fFH5n4Iyv+MPwPcbr9t1/azYMPv+99",
-	"2mrSv3bCfx27f3X9R+W/4rhF/+5EB5+2/7b9t62f//jly+aHmWu24cvtv9Vg9EUw3lc09r2Sby/P+WR2",
-	"bfClZ5fl5bev3lq1KpaRdJbBbw5AIt5nWWDEp9UJHuV6pI1I/xhRS8of9Kg/eI70yX94DfaHVzx/kO76",
-	"Q4BNgtqQrJI/SvX4h4Mb2d6Kbv0R27+3o4NPtSs1T6QviALAiXuDx2rZXz8DlbkiA+kSt32p8yEvVhhy",
-	"UUxW7WuBGfpyNe92Sp1/M1ZpVgtpfuSbXEJrYfk6Kyv6sC5uWU915prdNa55uvo1y/h1M9ccLHfN97zA",
-	"vbicVzf1lP1lZ8A+peLUWbTfYLVZLowe570KIxoItLW7VWYsyQdCCjntXz35XyDZ8OVr+0++0frcTAeQ",
-	"TyclV34+xsApGCLYJF+J+HaJSdyZnlqJWFUtmAQ9L+dDKXA6UKEnJtNFwixWFZzG8DpKRMihMIexSsCm",
-	"kT1xjHTbcma0IElb7O2ehzzAKP/rF6/flWkJYqbmuYiVhfz1wepkqFPZlyJ/8bEQyiCcII5WDkEgyeIt",
-	"zEDieNCJMr5MtsRqKLiyzNs2pl34Nphc/AtDGVSdeqrTCUbnkX/4VIBx56Rl4lndYxXubJh5PhoVTbfF",
-	"kxbDg8Qzwwb8QpRLRUoXrsAgfc16OSP6R+cP/UhOukU3SFJRcJmZVk+DUkywdgFvn43PkP+bXGc8BAu8",
-	"r/kxcdiQU9L62s0zt666lgm7V7RWGHsf8Kz/rR7n1fg7xp/Dmrh2d7fSfYPI/D054vCoX363Jnr398C6",
-	"Dn22T5Ezu8Cah72NsnbedVWnoP5i0tq47Y7JXqkumouaV9+i2kPkb+tsrlXq+GAdQETZKCIqgvUj4LN3",
-	"u2brz/XtlDoL5Ru0RRfgm04xla8Ym4dR3Fl7z71ZTHt3Y2W1D1a/prPG+ywT3v9zWIBwQqbNgC20dLbr",
-	"DcD6aH4pXku/LNRDjanD+tYbeldZi/eQBbAWWCUNUJMZCIaJ/ueiZiK6KSL6BHeUykPyz9zwqu/wAQQM",
-	"SukBzNvbRH+TIjzBF9VSzbLatRyIhVMKhlp+onQz13rY7OfiRhqjUNOBzz/iuHR31Cg1a873JdgNSxSu",
-	"ovlMtnC1siHH4helLyMmeG9gTcLQ5pTK2pKxSpzWTiLq2PZoYamN4PnoJdi82IRdaJbgYUzI7K3SsoAR",
-	"Ccam1WPvMjDP0aNDi9I5DNT2fo1UjUoZYaI5u7WaqtlKSqMFrrZ/uX8Sj4Vroaf3QHQudgrnJVYWdgSL",
-	"hXAu0aanEiEwm0fcGJEe4huMRyN3IQuv6+xhL7QFW5FFrDB7ZRi3SZSDneoPamxu2kIyk8UVeJKwaVbN",
-	"d1j4ntpIYAV4hWfZQwm0+yTwPJaY9XhgismNUMDM8LHE8XinvfN1k/77Av/z9Cn9+fSgjhFm1VtcdwQr",
-	"RTin4nCzXnxk/dB0THs3Yqfjfl/AJgRhTvVbjngG7PDJcsk3G0Bw8r12pZ5etVBb41x1h2JoutNaLY7/",
-	"cLH/TtR5+ukaE/LcvjWI36FU40KYCMWrPaQkMZH5osdTUTmDKPAnI/EFoX3stisTs9uek/6wT6zMSZ+c",
-	"5C4orN2dBqYW5HA8bHQ7X9Mc2b/2/ZuCajsjU7D6qmo8PLUB6882B0Q+7J82CbRJO9x12oEsKp5tcg4P",
-	"yONEQqdKLcsWmuLbqyUcrOeCCDg1SYdpY+6hJh0cicaVTkrVf2+xJPgZRrwuwXeRBZI9aWIx9bhQSrNC",
-	"fCwcJURQiGUK3u93mUPCUrrAHEBug/PcaAU+gS9H9714PZFlnDr61iwsgi+uG9mmTUsxV9tR+Wik47xq",
-	"4xuKZW4Cko9aBL8VPJ2OVLjsRK0UvteEbugo3HT/mpe5NvmzuIjWxmiqBbPYfwRWcGShAaucumhWGmLL",
-	"9UGYWOk+ktWaiMhTCVXPiBZLZAoT1ZcipzQtG4pU9njmmJLIGwD/JDFISPwHJsNAlFaErRvsMhWcdgYe",
-	"cvXmUf08RbMTRY6QYuVEM2nMWKRMZEZcDgSx9Jfv493WYa7+IBiNztdz3rG86TwXeXdnE8yYs4ZTBM94",
-	"mnQenjCiej7VxaC6RK/HphDrkDhvQkvl51cvh1+FFWa+z4cy24T1rj33pWKpTv6RUnNmHulLNhO/+sQ/",
-	"55OIDbUqBiBsJoKTxJF5MVgx0pZzdSamAm2dg6/bzfZOs727ZFwNH7xUgXVn57qxtVssi65wyovmkMuM",
-	"8TTNhZmyHbhSrSGKlP+0H7Z0fjZnkwu4z1x6/v29yibfvWqT77QrW+yovWCLfXkNLXfshGkqz2Rh3Bkf",
-	"DbQSodUSkgrZz6tz1e589dW8vBDcbN7M7FVP/151Yr5sNw/Y1vaTVvPDX3BnVD7Ziv7G/rJ1KD4Wf/3j",
-	"F/Hiwy8f/+fDL8Xxhzhu/e2PXz7+z3982GZ/cTHYrz6xv8zZUpv67VsLFVhjfqkgqrX7NzHUB1e3bVf5",
-	"5mu2K37jQwqduhrO5cKmbu+32BHxujkGKYbMKFSAQzD/Up17NBMzzi/khQX6iNVWYrEp0ubpJNmeDXku",
-	"9sJduPONbwv8k4c63UTMCXO6dduEODcS8qoQ54yEXBzdvEvRV1dseLPiMCwNWhjaTF2dUhDZDAOZ6/Dv",
-	"BvHFYCwPOchYeuUcw7fOdp/1zL/lacrTTUDqRn3znwaCeHmmeX0coU9lDeY71b66tlwB++hTrTPB1cZD",
-	"uV0NH4iD5Wo9AvGx8VUenq8SNiXeuMNyp2zWt6ail3VbLCP8OvrYexrVouE/u7sRzsY8nyP4zcbx2Ii7",
-	"BY5Hnbhb7H08BlZ+L9reWSiuxZ6HA+0yLfYCQcmsZTfgyBgS+Y7usu/g2v6IG92Dh6sKdxpV/bvppJK/",
-	"zxrCaNNL8nmVX2zcq8fhXjnptoxrVUrfjVv10Nwqt84bl2rW7ljNnfqiNEOu5Vl5q+dP71X5mZjjUfnp",
-	"3nhTGyl3pTc1I+X+bJ5UppcoTV8Wq6AW6ZleIWKZPBexSv7+4pg9Cbuoki4zmfbIw8PRGJwhz9Nhc0df",
-	"MAcQYgg4AOaL9XMhYoWsGATlBZJXpEgqkukCvTkmVE+nIuSRiMLh+Ubmku8rVrC0LIN9s0E8WIh4wI6Y",
-	"3esMDHiJy+ExphEqOmiq6zIeK7QQh0iWw8xA50XkiW0yqc5ZosTHIiEGFTUWJW9LLkr86n26N+7MWAXA",
-	"1SzErZ4CpqYy7wuRE0x1MLCInYliHmr1UhgOQQwAdvQi/98HCtYAcPCmyNyG+tJa2DjbG+CGDXDDBrhh",
-	"A9xwr+jdCVgrySHTGAcrbR4lLjCUb22Xyqmz2FhL4ncLBZvnF7rqw6Yw+k590kwvVRUNa0OLvwmKPbyg",
-	"WKbXLop+xLgSMC3LxsRg6zP0ZUHHcosr12UkHdnlQFJ6CTwxU8gsK13NCFSxYsnp2EySdW10H00Dz3ed",
-	"SBpc+DiiaDAD8yJomS4egHzahMBuIAQWyrQlQBruQVBdgZd6o3JsKAqe8oIvIcaQiuXtHtvaa7VbnW32",
-	"jI/spLwreCHQ7fK1BV5jRFbcEaJNrLxowka9BEfhYezBNhQfea/IJizA45QGwyI57xVzSObRAHPjkcKs",
-	"JeY+Y8FVM9fz5FjNT68h1v7sokP0xrksJkQgWyUsh22OZ6LnZxwBaoVFWJqVKjwthYqihtLpjonxaSZ7",
-	"S8mXW7JuBoJnxeC3hfJgp91m3LBMqzPGXYBY94QxyDp9aLnBC37KkUkZCS8sKVGr7gh/iw9u3CLVrH1C",
-	"na+SyQux/CmZIoW9Cy7/lUlKr9i8z2AVGLyyEiY06d8hrMst7NV1NieOotzkbhi0SXWWmvn0MW8FEs6B",
-	"0kKmbAr49HiWiZzxUz1GNGiwsJksImbGp/8SPU+A7ki+kWOmixfvtmNVaPa03WYGWUvLBBFsbd3rjUdS",
-	"pPSgLLPxDnog8eCXDxMqtZz6GIxIkEsFXujE/u11KNKnuPQNUX6rFONydLrw9/B8M9CXCtNDsbL5AsXG",
-	"CuQegzsz8XEkc2HA/ZCFEVl/bZqUHvItfKuz9NrsKNciDi8u9WsKalboS2i2TmSKIVcXkDwZup/utvFY",
-	"wAo2up2dtoVQP4HZvZIxZAV2EJgcoqW4PpXHCq9OK5OecEt98rTZ6TR3do+RO7zbbrcIaelnb1RePUtC",
-	"pTWz0j4gNpifMWSHm6r2gTvVB9on2R49fLAaZ1nUyLUeBn/OW4z2Ab0D3ItCeN3GP7767r92f/5m5/Xe",
-	"/zw93v/nf/304u3xz+93dvf2bSzT33ettaslIf9WZIsYUOC8rU1Lfhe8J/fLaD5nn1sFsqJl/Iauqlup",
-	"ZKYfNIlYMu1NwWfz6SeQyDRBwobys9Y1dD5Rstz5FFA7fvD+rh2/9vXLL2NFL3/lzwP+DPjez5YZS3zx",
-	"5DBWST2tRmIzNrIwDHW8OWSg6ohkuadVP5O9wpE98wzNAxiIgSfVMnLAF46SI3hhy8CBrzTFyuEH7f7G",
-	"RQ+JOpIWSwqtm0OuJk20PBKb0M8LheW9tkAELBxjqEwDgWgulcVAMFiKsI82F0oI04pVUk/KkXQDiCpX",
-	"ZGBtAmnYuZigysc4oVSxcsTaoK3vg5//zrbzjM1IS1XhQEkI8LGGBMVOK0zfJTcxGUdkGKayj3l+P91u",
-	"KpfxSo+1fs3VxJLwmLVs9SVd0/eBs1aNa5E2YBz3VmDQV5g15nMOnYL99elR8gdVpfctEApVJORigqEZ",
-	"+XgV6VBV6twYC1Eo7h4PKRHOkU/JpCIThahzDTPBja1og0sOUVQ7Tw5TlfyMS8XkEN+0ENlkbW+JRrGe",
-	"t9R/zYveoC6+uDf3tdK1Yxh3bAZefQVM2GuYa0rhr2ltdZaIsLwr+HrxmIejG+zWWFU5kOHS6Dbwqs9P",
-	"OcCwFgj2HB19WZVOK4dF6+RNtChXglEXNAzB8FO6sCGYdF0Q/zNRWDGyRnh0Ez0oowfXCAzMy7hcy+X/",
-	"tBHYp49dBP9dFMuI33tlBlgsT9dIKK1q9MA+evW88QmufDIUSzFKVl7YB/kpyM7KKTURM5pEMme9DJHM",
-	"wGkfyFQgp0usiET9VLCccoazstqIrD9PPD/DJ19fQNuwwrywNom6c+TbbJwLWMngJWFf1JUrTHXwgE2p",
-	"8Xm/+OdhiggTIXTjbmeVoLd9+zkSklblARinG7lVl+XujfOczovd4l6GYcSrRnrBQVlTYN1FCZ8eCcVH",
-	"suXO3wIhE9SfMG7Yd+9+/MFGKYdieCpyw6QqM3bYElab4n5mb3JkvjNYJn9rqW73pOe6N76qWMSX1XzO",
-	"ue87OzALCz5qNsJdpM9v4BRU9/2ED7PV9n3ETicFZdLhH1du79U2thvLvIYn+L+Zuv7Nbr7Z3fygdrGD",
-	"lZ27g7+XpijZpZYglaJS9yojOOvp4alUIrXJHgK/HY5NYcmnsNADk77DFnsJb5vjbU3Z2Gn/DKkIbBlk",
-	"lbMBu2OrsNkGRmpvU4Jk03frwGJn0hTL0lK9zIUgIkNusN4kZVIVmnEGHl4mbEknO9UfXeUmDlPkFyJn",
-	"uGajXBSmC1NaEDuXmw64pVQsgX+7BKDO8b96jLa5Hg75IePEEYK9w2wrQaKPzg52Bscqae+2Ojst+DA5",
-	"ZMnuk87OE/yDSYNsRmyXPRc9VM64GJ0d9hqGvH1Ycu94ughqSw4XCR4/qjDGVNeL/AipetnYtVkn/5kc",
-	"EufjXH4xmWI3XXhraiWu2VwCobtg+mKF3DNsK/lG5GcsePNtWueydQp+ELHv+DwSm19vhEOr/TX958Wc",
-	"Js+6RtKF16z8jJqOtXn4wnS6kB4uBBiOYB9yNSGDbe5WZFsJV2w4TmIFB9KwI6UYsTTh1nr97/+LLueR",
-	"UvyQJa95/utY/JYw+vFrnv/7/+HsO23+/f9nf+d5D/56/e//H/4IFvAZNyLC1DES4fGRNkWuRwOQG4PJ",
-	"aCCU61O1vXPIbyfSQ5b8+/8mEUvGttt+LBL4Plbi1zHPSAYZjZcYOZQZz1kmCpRuW8m//19MoeP/iNmN",
-	"BBtxDazlnfbj3EZXsO0cIs1gBCI612OVgpA2I96zBK6jsZr0dCrClbstgp7pQ7z7SGb/qGCZAIHtJXcx",
-	"AAW1Ot0P1ksobpuDtVVV/gOwWLosaXe+6rD9/X3W7uzs2sP15d4Bsx/Tp1ZK894gVljtiQAcpBZdG7L4",
-	"WAgFCtrKAm+QVCs8y5/pPFZgZk0fR3jkOsREuztXbIg4/vJvW7+wre3WE8dMtP37btTZ/+Q/vBlyojnY",
-	"CaDXHRPYVN/9wdd7zfZOc+egcQWJ18kMi5dvNbffVPyIqmBqr3rqa5X6YXjUvbAOTjo7sr+MFW0Kdplr",
-	"dUZ18LSBwWLJxb/QZp9Zd+LGnLf2w3wuI91u9X2/roqCdvOANWs5t2pADLEYKyBRpToaYgC1dhCxfcpi",
-	"SrINLhaSep7QfW4E7+IBibTpSbXTYOfWb7ryB9WZ/Wr/aauzs7vX2n/61detg6/W5k59PPO7ILHwPbYQ",
-	"rNCc/+EWg3PWDQMvtS6S8aMS1yAU24TOP4vQ+Uvw3Uelv+2iK94F/7PQiUVze3TOpKFYi/d/QY3mQWrP",
-	"FKBFXdADsb+q1nfEZB/BXVQUK/SelS7YqcCutEIzTraZe8AhgTijgOVwZ8LzKnI5HEp1FrH3SoK1DlZY",
-	"PuSZNISgs/XDy2fbFizNCNbXWYo/N5ol4Pf954vScrcGI1cqtOcTAutC1wysgnRMwkOE6p/swr32AUvQ",
-	"0G8W/Fwo3xybakGlJLm4EDyLFaEbuZAEvtphoDPIFBkr+etYVBIUl3zCtvbaB1SCbH9tH0aUaz/oYgCe",
-	"jMiMwAqWQrNTd68wYlG1ZDG+s2WEsOEdjK0Q/J3btskhDEVIXBbrePeD2JkLqqTbPoiGtw6CQWAlh9a+",
-	"A1Xzvx2J3GhFunSn3WEZhgPNGEN81gTnJlbJSBsjTzNx4pfDJC1Gylmrk9mvuzY1nNgeZyrODpYwVlKZ",
-	"QvBwLd1tmv42SVR9ORgg0eSxpMdVKlM7lGe0UTFANYzs+cAOsvD5VC9PBzWBE4GhXeS6L0ubaVJa7FWf",
-	"FZc6VvZi64wk7r1yeyynZ5P1tLJpwGwS+SZtWAWEkMPI1067c0VoclFT2bqEfTfaV8bV3NYb9zOnv6no",
-	"+kipxvJp8sqlt9MetsIbvOMXIl3rBfDKOuPFiXWxqE9KiUsn2DfdUjdlTq3UYBRuGtQ3xxw768K6E1Fw",
-	"mSG6XkWRkshzKx10p0xRUbvMyunEfVPoMq1By4/BmjEoMvuMgMeacD97YOw/CYwpe7yxHqbR7nx38POz",
-	"/f9u/w/Vnhdj0+jutQ+iRiELdJdeVGP3PAPTaRK8QOlSuEkyTwINvEodzFUNLKFS707bJqRm6+ZwVkl3",
-	"YzX36sBnrFU9XVytWC1QcAgVaL+uWiuz03cYq1BtWX1bSY+t0OtkQyV1zU7svnudHmV5uFX43gyf663U",
-	"+yH3UPs945eEhzVqTJ+XBvogUwfhJjpd7qizxU31wuaW5/g52H02TInhuUtuLOAiFjVOW+9cTULk1IiJ",
-	"C6EYj1UPJG+WiZRog6TBdKTT3x7FeSDBTZs4LGlywBgNMe0y8jMG3DTDitZkLTuRbrq2nbhSRw3N5SNp",
-	"qLFTdv0S7TvuYJ7ZNt3AcECdF35bvwVbQc+v7YSu3AWOB33utcqmcWjiT0AQnvGJ8bBy/bNXFksRQ880",
-	"gU7vvHvtJ9LK07R/Ya5RA3QmilJ4XrNMfQU3cy0P8+bp6st+m93217OTfVwnEg6vdmJnCrOqo3rsYB53",
-	"pHQeeV/Qemb3A6bUX9Vws9OBjUE4qt5g9vi+HxHLCBxLKphztflb37378Qc6zwwv3p5JNLiMa8TGeJs0",
-	"Vi7pkKhxliWslwmeGxuYTyKWYASaECjKcoSkxV5MF3b2dZbpSwqQYkA1H2e+CvLNj+/C4HjgsocxaetR",
-	"F6X4M+xyoNmQT2I1G/mO7AQQ5Qm+j8+heIIbxzNSicjYu8fqdEKOeRmZX8tgp6ffjMG+TEQXF7mJi1wb",
-	"5hrqC5GiaerP4A/icqp2yMZfckG/jspwGJVf2RYsqrzpNr7c67C9PVswxA4OVooW0cy8oddcJhp841no",
-	"uZHc49nd86fucX2oPlQYdURxNRtOZNIlTU1N1rTFlvWf1vCeNhG8a1sRpPkeUvxuKcNicUxv2merd9Cu",
-	"H+W7dszuici5Eba5d33Dp7aOAlQyV5iWtSrLUPMAZfCpQM9NXsWGKAnn7EmmnLQ22MOArSjY9SGLrq2X",
-	"J81o+1miICcfhWUHkb0nNwTyjdlrmVfCBpTLpiYHpQvBNJorM78qZO9c2MjOJZcFGEIxvG0uhWWDq0aA",
-	"csHOxQi51bSaDKURKRYYVGOWpuCFNIXsuV4dfo5FH6w/zomyWXws6Pal353ygrs6Cj5OZcGKHAyFUwHr",
-	"b9gYKfRgV0SW0wFtPvzRF4b1BlwqePIETL+C94oWe8HzTIqcnfLe+XjkEh0E2Vqu4VgVMoObTajAvwxs",
-	"zbPIcL/VWmT4zeeRaTfnZIt584q2TNXPZ/gzXEFZwOyDuIJJ0YoRxMdOc6fdWsPoeoFn8n6MrjpFjeOx",
-	"VU45CD81N66wsbweTPRaj4SqC2GHedvxqKeHsNgVUaarsjBWQf7zkFFyBn7kq4WLgRhSKrXOYsODTxLJ",
-	"J/EVS+j7ExD0yUppWptG3qRp78bIQ+lQa+MdgSq6ysAj4+OBxNxnzstDzdM+ER9heAu77AM9b8tdCaDe",
-	"L3Vkiy8HXKUidSD17gxv/f35m7ex4nkhe5kwrLOPBs1OO2LfvnpzdMT29tmzl29Z5+lea39nb7tba/Cx",
-	"qr0XxaoiilyVp8xdtjdiRoAJ5i20yJtnzFpnEQHdkoF1OdCWYRgk1oAreBr2XmIg3QjSezKFD3i1E5rR",
-	"TJqpiDv1Sc21gPCaehMIv7pWImQ1Q4M2wpwQC41mk2b+c0T8aS+Uh9u6FfXi/DrdAVb6/PkSBLOCGIXJ",
-	"7Tjfr+HWlma9rJFTKKOly9SCRaSVAG9RGd4rUFLJwtS7ulGsrNx0EnZasFrYimqZP/hORp4pkR5O90i4",
-	"anm4LCijJ4gLpC25HIhcVIZMqJUKa/3Lym9PjdLXeaxsEb8T0ioFS5YceUk5a3DaTAVN7aUNOcCMRDDo",
-	"lIIU4fzlgtDKDMNhofLZbX99GD4dnEEYAwao4TNZMNhdJqy7r5rAVygL/EWtrsBv5sNmrOgvR8unPBb/",
-	"9AjBu6/NolKt93WLgKW1O6s71Xgg7tqpxoe+FWac1WrZ1xScto41/GrjTj9Ed5qSe54WgizZ4lKXOdEB",
-	"vxDMApuPph3qCLOoaOTGqoK6mxzCvugNRDrOUGg551phD6bg2Dgk8zq3Wivh4W1gLFiTZiukTwVmoWn3",
-	"LeFa+6YctkIF9CbbcrcWHEoTxmv1/XoJGLJPHoB/Xj2At5hwuQ933ZYO5OJCisulgGcrTmqEGLIsgJB1",
-	"9pj1f3nB3MyZyJVSxgp9YRRViqIAa5kpdtiv7U66EtzrODS2XG+pH3cYCAj3dAWAYKceb6BiPUwbAMsa",
-	"EmBv32r3PU7SG7vO84oM6euNnfAQ7YQ6Hc2WUNGPW2/ZHe+Ca/eko25eKd1HeCHj6gr20Te5HmmDbThK",
-	"XJYMpJTtdnYmRUK16kuYwNBSdXuVQL8xgx8rRyNxKs7GClWKtXMtCPqpEaonura1ludgReKT6aK+zqlM",
-	"8P9j71ub28aRtf8KSvVWJdml5ctkdibyJ2+Smbg2M8mxPWfqncMcExIhi2sK0BKQFSWV/34K3Q0QlKir",
-	"5YtifUoskiAAAn1D9/OgecDzyCMSdVSeC3419HsEMgn1QHQynmdfEAGBYPHCfhF2QvnyiA0HQJOa9FSR",
-	"fVHyMuVjnbCcG1E0GU4LzzXT3GS6O6YJCelWCekOuYJJW1JHwQonpK1fkLYL++GqEogTiQEnUmQNZXpd",
-	"l4PpTIFzuAyHaSVwJbWUaTbUQ57n2CmBpaltYUZWSgATBoJJ2v9VcBIy7YLarbDBDpdkubcFNQnwCLGk",
-	"xE+8jywQz1v3ooQHwFGIFL4lRnrs3PSAh/KE2ZWI8szEsq+0QVrmMHb/HGIhnknqJtOZ0ckLdIcd4Qug",
-	"qHHDoImXPzNks4qlXxvaUbP3MwkZFWIkCljV/Yn6MTy4JF5oXBisPTS2dUBxi+XPEQOmDjtxtKiURvCI",
-	"lFHiadjgM4Ag1ce4iewyqJSrwczEcjhgRrHDowNmV12wOt2KrzGs7D5eDEuQc/mwmRJ2QNWk1T97Khcw",
-	"0DA9tUrMAi4lgqSFbChA9VBuz0brp6iR85o7j0CB9FUhrfavvP4j1QFy24XZPagngTk8qhDrzqFt+Xld",
-	"Bl77yTYNsbD8m+uMEvu7XIiJYBfkDg1hTXP1Day9rbNWJyVzi/VRV3M5JcyPUeAja6XuWXe6YANRZCr9",
-	"fvhEv0fb2341Dviw3m55pp16DE1xsCznH/4RwSMI75oDwFKn3W9IqYaYc8p4n1jr2xQrstPq6+8XkL/Z",
-	"m6OpEz5KHc0KT6eiDURgPBQUYJe4iDNsRLBgZxkuc8s80Wi5u9SGGXru4rZa7PuInORc7pIgFpU94hKt",
-	"EX01Au0+qh1zLh8+kyHnshpnQN/Q7tTxGjkMrrnZKIwuHqGn/C6falbxQSN0wYgqzN1TQAvWJYhleZbm",
-	"EOvK9C08f/WeXJOdyErow1NmuhwxncmOIIIGq0Wh2oingESUi65hPFdSsOcJPeCcZ0h4oCAf1PE5zxJa",
-	"yXQMKBF4Bfh+iR6uRNWzzjsE8gdgLYMUTmynKaIIRHJ2So4ZrxmEfVwq8INFAZF1eFemHdZeSuwXNDhc",
-	"102W8Dy/VMWlxNBC0qpJHzlmWRf7ELzVA1/EEl4VQQKHfSGGAPz6BqnvX09jtp/oxeouMqzLjXjIjy43",
-	"gud5JTeir1JAta58HpBsk1kUwVe5zFI7G4fR0afItWDX0Kre7Ans//suVpih5E9wAYUZFbWxmZ0RsH1n",
-	"J5NCooXkxRCprUgbf2CIskYrFDcjro9jmaBASaAQXYf1YHdXY7BLhLhfKw5E0lw7rpZOHG7/NuXh/uj9",
-	"20ry/yNycBfbh5ObZ/szJPzczvB5TwCoHo5JAlJM4q7ChyF4jwHOTLOTj6foGfcFl5j2kLKeGlk7shBa",
-	"5TeCeCRq2MuwwYvxQOg79W3L9xBEf9Qw4rPZ75mNMRXitA1lLrRmyQlBNw8K0RUF8kpOKM//hk03X3nC",
-	"PWsrz6fCfWi/aWVx6u0iP3QAtV91PryaHY4qV5nfnER+TS080yyxw08YyFvr7gE+vvg8yHlGOU7+UHZi",
-	"j4YuS238qdxDy+QjAavTwJ8qTfawyn5CkUY6/3bcJwNuemUqkp2btVOQqPPnto27zUUKp2knZr47ilVe",
-	"kTNbJWb+MxRDsYBgNTjKcDgN1g20bkDKx6w99pBKPtAwUDrDhBLKqx5xKOf3RclN9jvRpBYCDobxtpSP",
-	"I0wjKNEoe4rxosggtoMJLv0sldlVzyDKAiR52JfCWAhFASjMIffmSklxzIxK+fiZRgqGtriygg96C3QR",
-	"NKzpuAg0OTcC/18wgcvkYlIaCyRBYFeNgv5UxN7hjJxLf+J+q4TLadI9+IQ0gR43AzKKvsDEtccsFV1u",
-	"fX+Yw6qMruQb1PZ7krxtLps5ORJv8ER/qrMfZD72SzCjAiQ8Tql2i1bbjD4RePyyvbqAF57jQ1tHQoXr",
-	"cwH9lFv/jV2CwJM5l/Ey/T8kwZzSwhWzbmVqKTHv+BxnmYPoNU5yvFLctypkT4rPZnYK6Gue51WsJaut",
-	"elxjwjGJITwc0MbjE2HXI+JAglLHQvVJu8XSqbcmuxipsCzTc/nYrkGOc8D74xjkZuiwOelvPM9/t8N8",
-	"0OQ3AFn8Wp9itkIQ3Q4EBbb9NvcdScc3z7LSUcp6YH20UDaBc7wT2Q8TRYedtSf6AzOGAHpIm+P2fnXP",
-	"zwmL4/ngkulbO+idzavF1yBUIa/+s6mp8Qv1YhDxxg/baDXaVujNUoiPNFMrWMFbFK+G4/4vCzO0jg4O",
-	"kCUPWKh5m2tRnvZzKtgrMmMEVlogt5JguPUxjGY3XyxvRAHE3VKIVB9jecIo05T4kA4LgPXpDU2qRjJi",
-	"Px78wJJgIAklHUBYzs5wLNs857IjClaooRG6VO0i1wJwGvyxKyxcgC7UPnefMw0HDpR40c1Fx+hYcmKc",
-	"lirILvX3qhyzGy7KoN4zzRIk/4I85bKCyr5RfDa6ZR/4G7uYmEOi3iis0071E562kks9EkVz6rHyBliB",
-	"5L2J4kZYK3SoRdFyjJ3wV8QGXOuRAzDqKScQ0/b+VcGtraP/k/v3+Jb8C20jLOeda2DKsRZVixVDWX0e",
-	"s0Lm9FZ8zrRhSsJxBr6kRdMMwoL3gXXzt7e/nV++Obk4+efJ+dvLP87eTzeJtT2sWwhhrTopIMlDz7yR",
-	"1qE7UwGRz/tsLGgccaMv+pr1syu789lwEDfK2cBn7TfNU6iQ4LLaDKzlxQ1NxwQgN8eXwWhhcOyv35/+",
-	"fvr68uL0t7eXf334/S0zCsthqXX7aNxguqdG2lNcQuQnWAjTc4FJNBo2qtAIqJJm+toOrTvMc1h7jl6d",
-	"pyALoZUTQtu0V9oCMRYJecsXCbm3tFg3k5nu4R5FbL3pZZ8PgUCLvk6f/1sVmRm3cEeqbrBA9PQeoT75",
-	"1vBG6PZQwhGZGhqdpQKaKYS3W9hVoYYD/FDnFydnF+zXsw9/fLw8e/vx/enrk4vTD7/j6oQ3nIsbUfA8",
-	"WEtKE16qFgZjaw5hFDcj+9W2z86CN9JIocHfleuqmhSlNB+4nd2S0BMbEqyW3tCAMWTFY3OOPLHa4hhl",
-	"sNvNubpimo81G/XGM0JwZwAvI/SdnhaWL6llw+TpeO3oyX1EJ+7NnJoRJn8NArMIvtSdx8g3EA2wrymt",
-	"KtcptEGUmnNgjoFzuIe1xyyrAfFF8CNVjGeHl/NMmzN4z4L4MgRG8W1otfBrwZ4n1t1NXqByhs1Ov3d5",
-	"ru0FKUauLLMaQMW4cl3sNNOXWDRYCZ/SIVVbqVxALtmWBUntJC9D0w9TvOPo3zLHDjIBCtpHTuzAvsKa",
-	"DMgNWDfeWd3GW0zUf5KmYCcr1XdoIeQsUUVz1gf/z4h87I+avTgA9wHkSpP9zqmGOZbIJB+x7EoqcJKA",
-	"WN/Ouh1GbbiynNBFFbv2Ez6uoCUJSdsxdrhK7q994i7Jwic7ihOYXnKDh3j/2Ds83Dv6wdfiNjH94C9w",
-	"3fFQ0gt+0g7VsUbEAbREkytOS21mcpruiMcfjnh8wVO8L5BifBeY3EwGbpqSYF6kv2ZopsdA3WzFRUDp",
-	"siWBRjvJq9AxK4A9nSJjPmYc/oUAG2nVVIA8hZojDPXZhzMdS2IkK3lbEnvpMkt1AnlzYQkSImZwzL7F",
-	"CGOeqxFEKJDdyT4by0xXXriW1sXxr6d1ny4ns52vTZ1szX/qHdcnE0n1O47jCY5j2GQLCI4fuWi1Q5h/",
-	"qvPoSI1tl9eKgFwJQ/LmljTG35kB7PTF004b2Ixo/c7zvG5hN95DRGOxMLuHanw7J5tjHW6yN87Sgson",
-	"1DnaqIGuRFwhbzkzYVzlGE8bpziitOFjPDPzHFJKElhbBe2624XFc1mBvV7P2kNxtgFrbxOEvp1c6QkW",
-	"uUAeQ9xpRan6IFy8EObBk9MdFe9jMp0nYha7GuMHorbdriDHYuVVjXo8It5aB92yCm8ZJTC55DcGOMOQ",
-	"z8FUl2mXeYBYp0xJ+z2trLNXUz7WUSw53Gpdgr6yyqlFUFkVUFf84FnfPtiNqpUpVhEMC6E9nFaVwixi",
-	"mXQAvFCwQdWQMEcagGys5Wx71WRveafnuXs0JqsQVU0sMwc5UzgoeFWi5kLubhEx8ZkymfgELi1TfSix",
-	"tJczR4+LJsRI5LnP9Sh7Y3X0SQlKoyCLxKV7HR4cuHmN2Msjgj6VKTuMXvpLABWH88LxxNKjxR5GBxMQ",
-	"g02WSPHZXHbgdDVhVr1lcihKEjgKH1VxCe0+CBNV4TU9rlniIWYTd3okhSBwW79hy9vQ5WMc5yOW0OuC",
-	"MIaN99AhqyWWF4pdCzEAFOPB2AGrRUwNhGTJr28v2L42heD9BLufYGa9SLCbEVIRQdIfLJkqcBGA2+Ay",
-	"wxQWWulUdNYXXBLPr3IdqlhT4RTNdWXP3aZbulxMHzMt7L1G+A0GI+yofp9XD+0JfUZ8HuQAQANW0W2q",
-	"yTJDmACLysqiRp9/PsW74dS0n0n3p69g5UUBILJ4JEiXyeDSZgx1W1ZUN6brvn6BtZZyRyOIWyaaXba2",
-	"YpFaAKG7bnXdotK193zGCDr5UGc34riEZT4MkY2Tsm/JjFH9NGNUJdrv5ga1yPDHbXf3aR0TsMmzYJlw",
-	"c7WH3a4oLmFCL/uZHBr74EHkLmDdTeXKCuGhKhZyOsQtX7b2w8EshOSDV60fbGNBkImyzl1rFPdvtOQw",
-	"z6MGMsWFP8yCVH6F3fwLYZfNUDdaDY9I38A9GbSzfOjqU9Twkt45ZlYfY74XCS0UaZV5sX28VN0u3ke6",
-	"8hJ0JX5PpynxBrj9CwTtGm+HhRqI/b+GRdbpNfAa2Ff0dXPVucb/CmkF7eFPAd50o9WAQTSixkiIa1gr",
-	"h3YUAlzl7EZcdgvV99N3aKXEt0/fAJmvcuVo7+jni6MfyokN9Kebx7ndVtVvVDa1gufqNcgM77FUbIAd",
-	"7GjuXf7SJFbpruDzyQQCTbA6asz1wOlyUn/tlKgpe2h7K0HRqpzpJJ0DG6azGrF8ZEyMm/1+ZgziUZYE",
-	"yKWtQonikX0K/79nLd9Yihvkc/jz3cnFn7+ydxe/vY+YxloB9qp59KLFErinRS9OIpZkaSsJLFjrKIFg",
-	"imKZpNzwVsI4S167+wNASPsR8fYSq5hl3cCE5vpaExcnHFTHEm1/6AQAXVJ3eiLPFZj/SgvqE+Xl4Dw+",
-	"0yUjhEOIaLKTWOJlvAhej31GyNTNWlfAGTpYRJzlCjwkV0BhZ4eglQFfBl4MrmZira69t7Z3e6dvEgK2",
-	"GfZFeQLIrvgA0EmzNHfdhPY0OBt9OGXPMyli+RxgI6SnswBKFSVfkL95+CPV2eiWnT9AyUMXAmfvpb8e",
-	"oRNSjoDh6XxZnUOp89QN6hUNX4KHGVn/uqw4Gln/xs4A1QkW4sYRm8TSX+zkGX5jNdDO022yM0E9AS+p",
-	"yU7cCzu2+xT0RrcXF7p1ALkhv4t+Syb9ZHSRbWvtQo005PLDlzhXw6Ljk/7h0/FYXovxMRtq+6lNp8cy",
-	"qY2bkIqvRa+b7WZh33Gl62UcrSRLE7fOYP3gui5ER1j3r2p0n3TTv/6R/vHamdwYdC1t7sqCq6RIB9g+",
-	"R+QieawfsPusLGq0Gv/7Pyd7f/G9Lwd7ry73Pv39/zWmIYDqcTGcFPL1W9eZXT6q65nrnCcJMgkdyAq+",
-	"B65j+5irfXOfkfX5GBZMdTZCfhZv4NU7IwpghPWaU8L3vlx++vvziP7z4m9LTUuCAwdoXZBlgciDVd3X",
-	"Ir8RusnozojM7+AJnusqEb8DtJnAPy0nhRAQZ6TPk4MUToOQw75Viv7BamesGp4c6mKnCRCmYCXvlTos",
-	"9JowqTdwnBqhFI9llraYW+0QuuIt9vWb3Y8V5TPjxriB+idutGK/aeJGFDe4gd9q+F+ckwG32RHDjeE8",
-	"Y5/hOq6nyTuCS5dZGtt1FJeOiPsbs4tid24Uy0bVAJ/U8V45o2jQEfvj4pe9n+1nD5bwq4ODnw5fvTr6",
-	"8eVPLw9evZpYwf8bx0M7uk+1S3fKln9LL0IwI2LghoghnIShTC4VyK4kYcss8nPSsF5NeeObfpk+6Qg1",
-	"332XGXhCD5Qlen2DmpCGlqPYADh0eGAdZC4C47h1fAms3TnA3875R0APiKHQDysEkWrou6oBFPpHKnsj",
-	"to+oa3VxI2dcwx8+AFSiYgHGfFcUhUgvjVo9CrR8wGIZRJSnfciNM7SLXixIYzJuN9fAcTwMABX26MGT",
-	"l3D9eDKRUMAChNXqbCJBi9EC4KuSODpi1p+2zsewAB5Rh6uwBhqVl9yPlGriQdCjXGLQTmZuTmbeM15U",
-	"huJ3jyQHaGHQ00S/AKUbkMuH9n0QkxvqO2T+29UIePyn+YqmlumAHnhEyE/LaKaZa3G1YoH7qcOqKjVl",
-	"TXMsxNq4Yjvz0SEKgLm4jwd11EJILNjCXj3TVZ7irMu4HEdQyeW66rc0hFEDhqc19CM1udOROx35tHQk",
-	"nGmX18sLHmMx2IegUGM5V6MeQ4NGqT3Bi3xc285O69611iV59gQ1b6hy/SrcatWcC35zz3oZyCHdcS7i",
-	"vC2poaEous+La5GyPLsWo0yLzelpmIqdkt4p6Z2SvpWS3ingO1bAv/Hi2itfxpFu92kq4e1VvJTrep+K",
-	"NwtKRRy4+XJeMXR2kz4xNLjTtTtdu9O1O4d4+1NDeGEgAxTRA3Ze8bZ7xS7b4k7086nWQ8Aek2Lkjbip",
-	"BGqs5axSPkHto08nQ/T/KJZYvJln8lpTwSOo9Vptfi3EQENVySDnHe89+wph+war8W1rVgspj8w4P61n",
-	"tqp3c3n/2v5WQKEdleeCXw1nchwdudSexi9QueMoGwaZxPy+VVNuLtyi2xie6CbskfLTH0+gd9pF9MfZ",
-	"+x1W50zr5t4sjklxnYBZMFllkzS/DxvKDSyThGSMZhXPgWXG6gGQSQlRycSShGymGd2DYo8bFKtzKJ6m",
-	"7aNYrkDxtEMluV9LzInQFYywKhlU9JiNspqquWXstInd0ogakztlLVttWxBhiQlqYeqy3el0ryvJ8cw7",
-	"3NllmQbcjYJ3jMczmYFmMJXd/N/UkTsMLbhXzNDlbniPmvfksVCEB+thq/jBRzwzeYaOxxymEyENlAoq",
-	"cAw89k4mmSpS5A6CbPja8J57x3wilD9dT5bhQgn6EyapLsO0HaTS345au9KRe2OrdtO0rXzVrv9vpSnG",
-	"y3Cy0AzvSqC2kZXFisVRubGdXPR7fV0IgopIefSkLPWoyrPOY64ybXejg2PzzNNcGg2mal9gPbiSgrWF",
-	"bVcD6WCrPLBBDFMHKea9EKVhS3GmB6KT8Tz7wrHCXhVU8y7H9NSxs2qoKcK9sXdaK+2YjnkyecXawoyE",
-	"kCzpFqqfgKGTGJUQ5Bn0F0HatH067DH8BAzXVfoZo1ifmw6g0tH+jxzLdiw99a71tFquNj5DLQU+FlVm",
-	"HeM1LiuY+hmw93VEnos0YnZNiTSKZS66JmK6Z+1RKVLb1UJ4TB3XFOupPIXCffrF4dghIAvB5UBQjOpQ",
-	"6b4JBLxCMJ6m9qqdemwaJx5ejFQBzAP6+2qLC3UlINaHnyv9N+/YMcFk2q5EsCrsnwSx1+djlgMwmvKY",
-	"IDDlmsAe4K5Ms57IUzoQ4J4eF38QkhHcUWnG+rlO6AMmTYaiDTAJUmHtXKzIhhtoGgA1b5ABwp/pYZ/D",
-	"VeBDiJ8NvqLJcAkRKEF4QnnFbwQbDiJGL4Nvlgv3BtusVGai6X5QuIKhOJp2l2NU+VARvFv7JQ6lcojM",
-	"B/9DYx5HAYRIg0Jg3R2ATsCrcUKRVdJgjjGKE5GycSbyVJfwDhXuhx43sVSdznCQ2f1hyGVwQAzP22M2",
-	"lKmqrtQXx8Hnwfgt7Zc5htkiJqaK0n5YSiZ9nclqkLUWkasC7VQpQ//7wSHiRU3UVFZFInAKFH1uVK6u",
-	"xpPwTodHF4fV5laI31Ym8y5JoaamakZd6xpYaA4PbNm5/6mE1aLpRrl7iaIIMNnC0lf42f2x2oeqK4ed",
-	"/HZBd9ZGSlvzg8+kuzouJSmcv3jRaIX5Ai4slJSwfXfB9YcNrtNiDeLoUU1sHUPQ5XaEyNd2xt7dgAHi",
-	"PaUgOKHujrhG6HziZOYSDyqVFM1YJh52wCmiPTL2khYYvoWRTn12OGpNrQGjFrShGkmH9hJLq19/PEDE",
-	"WOcysrUzGSB3eHakfhd73wznmfvuKMBmO4gzI/Df5vqPAW7yPB/yAYLzU1KiPmA/W0LU+aXVnRjCekzu",
-	"ry0KyLuuL2Rpu/BWr/MwE7ul04KPZHLs9KnyRrkiVvnZnsc69rJ75S0t5pXo1P50w/w+4D7d1G1dJl9l",
-	"l433kNMkadE6c4fJCHKFGI3w1awtgB4rMeLtEuVARbhlvZ6e8Cez7tlLfPZx6YGJJTNXvNcurwenfkOR",
-	"C8YT2GRWmroEsnWOgq6EmZSdt8R32rnBW+IGew3+tPPYN6f/vnPIqCW1woMdHK0i3Dd1prSSmenmyYNL",
-	"VYztfezg6lnNlWZnnXP9U6lrXR4P0HFFxPQQ4D2dOV4MczzmTz5+OL9g+wuI75aw0HFUH0CyPqpiIugS",
-	"0K2sX3e0uTzfgGm4Tlb/E6zYBWHJCQzdXWjyKXlDUu3BzsZgmzuO8wYinoiR3wMH0OgmSYWHfNa2VN1Y",
-	"YlD8MkuTJjvtMq36AtnKRK6BmiqWiJyaMp3JjmjVJfxOh1rLi7EE+vX5t4O8xtIqe90Tw+lhBhOcHNue",
-	"IunXHhGA7o0ymaqRg+O31jHoBijDoh+TjpLdPOsYODaPZcJzkPm2I9q+ybVJp5J7cCppL1hpaSc4CC+r",
-	"G1HkfABDcrEg/xt12v0NAWip9uDHbiFEMidaGjKCLSz8Ypuo+7q3VTqldyk9HJIb7AQMuDYuN9yrKrgK",
-	"C3jArf1eVzSH8TAKNds5GnHN7E9wps5ZmkFj0k+pm6/tieHicT+nkNoTdctrEqZnCRtHKTnv3kDShAyU",
-	"TtCg3VcjZoILFVlBhEp7CN1flRRBzLj8JRQTMN5SRuCf7mMvH3eobKYHCh3vU5LIHZmzYLzpMqWlJo/l",
-	"okxRquRlRFRG56ULnZK51JwgLypDbs3M5XtJKK3viSADRgrWHrNSa0YMCA64YTyWTni7dCwAvYd8GJYq",
-	"gcq3zNzhJmJGqbWsbGrlMZvZ95bluqh4fxfz2Fm5gZX7iMyw7zB09IbE2xO3WtbS4/emt/PrvUyCHFxQ",
-	"FE+1mmhR+0xpR/4lqwAZVL2OxfFhdnMs0S6CDUoXXDJumARdDbmzUU8BSg4ljEo1Ak3eQ564WGIusfZ1",
-	"o1g6zZDWgajSGDfsEPoPrEP0Vqzch9TSlI8jN6JYXvHBRNlNAfniZXJ2pyc6dvaOGac3gbwRN6Jg+L0o",
-	"L5tmmVGCKYgtNDiqRf6tcDq0ENo96bNiqxTdCCdA9/eH2rC2qMzR85cHr2Y6trEsPdsXa6DnUrpqfn0q",
-	"HzZPlctxm57yB0+EAHDGdQ+DFWwstBFFysdAPZTJq+aKiamgkiglph55YJI9ZKUTGzuPd5miuuNeuRPu",
-	"FVdEsjBCe0vcqF3e6B3mjW49KsNEZmgtFMNyAc4psAYkvkyksjIWntUJVlFINaG6J5R2VWHfIdrVLkf0",
-	"tqa6k2Jw1Asmx6oADY8IjmHJjM/FSZ3T8cYl4n41GA7h3tmmfFDR7il1rRcUrEPhKd3K2mOW1XDNuusL",
-	"6tLdC1c1Jx9X2TWOYpmCazctu4rrbay4HpXLtZZzcp1i63CfPPpi69ml1efEt90XWtu1bhTjYAx79xtP",
-	"klm3UH1wVZWMWFfluRpZe+HccKtmUuZEQiyf94wZ6Nb+/mg0amq67jdQR/VftBjH3JWETnzp6h7E5v1f",
-	"UGZqeH+QxBIKqN0FnV1JboaFSNjz5OYwSnwF7rvfTl7vnb87OfrxH3bbZikVq9pW4CYr36NYtrkW/3j5",
-	"Av1y+xtU7X51HLwRixv+Ofwz5YbHjW9A9S4KwYBiHtyHkmQea8rV0AT1PuVZg1Q+GmOfdWcNLSCZrlQI",
-	"2TkZq2HB1EgCTTiFJ44+f2Zu0cNdmWSHB45infGOVQq5SIGY333SJvtgeqIApP9U5BkQXmc6loUwRUZH",
-	"r0cvqQgb3i0+4xbLeM7avHOtul0IA+XcWh5ZlyVnwhTjvZOuEUVJlh/LzEClLQZL3JIioncM4HDJ2iI8",
-	"Y8EFUAjqWtJkJ+zl4YEfZyzTTNtFXNFfTfYbtq4Zb7sJB1BlmkNkofdRoRbjMpZDGUxRGnYQY0HqRhSG",
-	"XwtptSOn4QKnPb2DG2q/fH8s8WJ4dI3o0X0+dt0gmkDoih2gezNUcOEtfVXA+ZKMpZIdEZW4BTCscIvA",
-	"akiGRZ74WBJsuSY7SVNrbwP2CjAnV8CV1EgyKYy1bqDYvhD/BjHLuIHKfFwaQ5kLTQT4QAP9zK5TYz15",
-	"jWxtUDKOW8fuRCsGEi06hTAJ8vCbYSFFageSj5ndLXPsjIVxK7zxYQNX1t7jeTWaNBFcgOhGwehOTB4G",
-	"XRAmfP3N6pthkTdaDSckqaKvSa9rquJqv2/VyCoxKZyjuwxK1czACuEmd2vbqmQ1AI23aAJp26eXheDQ",
-	"IQwaCQm/4rh8mAqXn9XLPS06l791//Vfr4qff/3X//9PcTH69x8f3/x8+v7jX6fq6D1/z89H87/PsmGp",
-	"O/+UaZ1ZSpcWBLGuxfiZdsJqF8ralJ18sITd+y8xPpV/6B0k5abYsmBtMe50/1LM8VX9cr9hjZp4xXbF",
-	"ERbWlb6B33X5TZipYPAAOraQqTUNyNbRa9kA2IG1bYCVSkZxUOl3UjCKU3b73JFdigSlSBBh37YIIecv",
-	"zA+kPliZZCk5nMtsZQaacetEJa+EKaXELYsjH7mt+7gt11mJfc5xf9opfZuSyt97FeM6QvY+qheXEarr",
-	"RWdXS7/GfrjsazBypkTtHyANvGcYAUYlwE0G90Fcz0fYuEwZCp1qtC2WNP+sz1PBRr0sF5S16UQXRJSk",
-	"Mhjbg9DZWhYfyrDNWHzLhHvgDHEPpvDvdcpAdbsVTeBlcpfnWqwuH/GrLBek2fhR16Ks652QfjjTeRcp",
-	"uLXywL31NIz028cUbh0h2Kczg0wsyjzwX+SZ9vGAiEkxEtpgOlFw3lEIPczhvATTf+lgohnLN/jf8ugG",
-	"QYOvxQDTnX9iKR/rCI+blBRwKsV+OLhlmsObcph3nu9Qj6jvhzsPUj9F+2cDePo04LHH0/90a58KOhfq",
-	"0czgBvva4MaI/sDoRuvwaDqJdRKqNvBhyB/KuTaX1MjEY0d1j8H9uOhbDTp2FXa8jEs9guX1I4Dhwo0u",
-	"m/XHg4OoIcXn6qsIkgbgGRqt0CNruJ99yrJLi6XvBFuz8kgTYbDAeIE3dXBRwFtWsDTc51smscVH53ZR",
-	"ryeXD+M//pbmxTxGb2yektz/6nTZpb3gcx7WKL8t37hYtThxMLdW1+UBoeosnNYNsiSCdI3arISIFcIU",
-	"YyAhUEUsHa6tSy1Zyxv0c7TRNIA7crLcRM/ysoJ8E0g4/U6OGtywN1WnusLp6nec5k3rvszj2kpnxgm8",
-	"NWT0Axx57hfK2DG5bJKvtwvL1QpaPM125MV04MF+CXPwKs6Nzq6koJzAtjI9ekS7tEIsgPYmbIdLpkeZ",
-	"6fSCTDyVpw4jIc10hxepSJvszA4W+LYR7ACvaGxQ5SnlvgVYC+uJcJhTmppznNmHkeK7fKbHmM8UHA6V",
-	"yQPl3gD6oZF0bN0dsQtObsTD2elar2tBQFViVC6tVTtx9R2EER+NkjVC35FunSxmUF048/JqqmlfnWCN",
-	"A/0UOQXLZcpcRnyeXQvG5ThGF2YttWdftXNadnL06chRu/sYZ4Dusc0+y6ORnFV6ZbvJs3+J8cnQ9Bqt",
-	"//n0LfraaAteiAL++mRvLm7q+YHtRs6kNjzPseIbSlngfo2WVao6Q4dJi1bgfs1hxElZTBI215wyHb/2",
-	"lDbfYO6KDPIJ7Mrqeand5cPcmqPYXGhhTlnS75Q2Lqs9fGlwYmRtbJZ1Axyply9/aFqJ9skvwMmhfKRS",
-	"LAplNsvDErqia8b/seAdAwdxotARnk+5XmRQruUhYoIG3yDlaE17f07zKgJvJmLdAG1m2LPXrqi7piUo",
-	"SgsxZ5jh14INct4RiKY36mWdHiWBIC4XL0TQ+plSfUwBQV9i+iW/OEbNsFMnuIiz3C7T6Wf+iYiMgFdt",
-	"3cmAWRL+ppI47GJP5ZVPEQAu134O+lLMs58C5pEDG0TOG+SKK9v0iFbT7Z3Z3VaASxyC95TPnuMp4PST",
-	"F8Tpa58tlOq3SkAg+JY90bkW6V4m3Xh1xNqOVjZ4AVbwT7f/uxgR6yaykU58auCvdTOLCExDL9rzMeMj",
-	"Pg5XeM5l3ShOPp6yazHWJS//sICSNoCaCft5ArRjNU24JaqBW3XYttfa8DUyyT4MTQ42169KXeWCqYKd",
-	"DAa5YK+nN437iXWFSGs7K9m79z+xX96dnrGzl6zLOzwVWEwZMS140elFrJvJtCSC1VQCqq6xeo32foSI",
-	"6lEsS72EtyI2McRhfMyba4cGVYhSMp18PD1mINk1kp5+cNbgBxTs9m41LDpAwfbr2wu23+1lxX5fGI6V",
-	"pDi6ttDgAHf4APdUBpnz5bzY8c5YgHyYZoaZgmc5bicP//UM8PaslIQMr4JbyRJ+Tvtk3dekrK+gjBK+",
-	"R8Q406YQvI+SxVfHl5+P1P10m+8Ez00vYlZVWVVkG3DahxC7iMB+UsW4TTjWRvQb3z59+78AAAD//w==",
+	"7P0Jcxu51S8OfxW8zL/K9gxJk1psi6qpXI2Xa2XGSyQ5Tsb0o4a6QRGPmgAHQIviJL6f/S0cAL2iSTa1",
+	"esJUqsZib1gOzn5+59+tkE+mnBGmZGvw7xa5wpNpTODfB9Mpp0xNCFP6T5lMJljMW4PWWxyPEGZozBPR",
+	"arcucZwQfcdZMhoRcYpHiojTCWWJ0i/qtd2FMzLighSuhIJgRaJTrFqD1lZv61mn3+9sbZ/0Xgx6vUGv",
+	"1+3B/35rtVsRDxUXpzRqDfrtVpQIrChn2du2e+0WYdGpohNiXva809vu9Ponvb3Btn6Zfot9nHGlb/pZ",
+	"UHaO1Jigf3YEniM+Qu+wCMfdVrs1xYoSptwHBcGSs9ag9QsjBE0xZUhSFhL0jrMIz/UTgvMJ3M6SOG63",
+	"JBGUyPwPCgvlH1/PjU8qrBLZGrRkOCZREpOo1W6p+ZTk3pNMo9UW7du3dn4XX8Jir7aXq6z2rSxi3SL1",
+	"e2ZyP/b6g16vPLVfqSwR6QdGUGRGw/U/YT75GY4En6Sf2OpsvTjZ2s72gSoyka3Blw1VPzyq/tpuMXKl",
+	"TsNESC7c83oEp39wpofxOhF8Sp7+lggajvWneHFs2U5rOnoFe2BOx3uu35gnpAMf7SRxfMowTPmV6CL9",
+	"FHqLowjrickpCSmO6R+wl/oWIiZY8Zifz3MfXO1TDWhp8ajsjlN5ikNFL0lroERC2i1+ScQZ5xenIZ4C",
+	"9S4cfkPu89GQ2wFj5ZlaQizIDyrU+DQCHtXq773YgXO512p0oMgE07g1aGHGupNEKiL+jxVqXS7O9SpR",
+	"IZVbJj2wbGkiwhQdUSL0yf/absU4u/MdvKvVbk2EXhPzwf62PlJjQ3Q/7vTRzg7a3d1FvT7a2l5zrQwd",
+	"XnfF1lkG73RrZ5cb8jG+JNF/6x5PuZT0LCanUTKNaYiBbes3N9j8b+3WmOAIBvXv1kEYkql6zUIeUXYO",
+	"0pjIUNCpPY+BmYSaB4iOgM+f8WiOZlgirc0JIiWJBkgSFiGqUMKyX9Hjozcv0V6/30OShPp9qL/b3e32",
+	"nz3RvN6uYmvQcp/Q7CwckwkG7ZAlk9bgS3bxq+HimrErLXSAKF7icExecqYEj6uDPxkTFMaaLNAEz1Go",
+	"b9ajPEsU0nuJBLnEMdVLp38mOBwjzdrTkffTke92t7pbpXFPBb3EirQR4x14t5Zg5PeEChI5jpdNaIKv",
+	"fiXsXI1bg36vB9JREdj7//mCOv/v64//X8s7wzGOY8LOSXV6b/kMKY5wosZ6jTQ5+Na8333W7ZeG/jPB",
+	"gggkCI4nPw1bEzKRw1arZrjbTYbLmSJMnWAPLb0cY3ZOJJpRNQZSCs3N+2jEBQoOR533nJHOO6zCcVAc",
+	"77A1+dfZP9iW2At7x8+TF6Nfft++et2fwaDXWvPHn58++euw9eWg8xvu/NHr7J12vv44bNXMyvCLX3lo",
+	"5VR5ap+OftUcaKz1Hz0zRmZIkJCLqDiPpzjTI+XT/sLBj7gWha1BKxG0I8iICMJCTWO5WW3pWVXH+9q7",
+	"/v8gQmqKsGM042uni+9f9/7qS7xTXOFh60uvs1e/qG/GVHjHeZIO7pFEl3bQWCKMZgRfIMMPkMLnbf0r",
+	"ZejN28OjfUR+T3CsD0QwIQp37YOHEUypfgLZZD8/ddPNr/BOuzWhzP25W5iifmLxJI+wIr/SCVV105xg",
+	"yrQKfZZE50QNUCACpPgFYbKNMItQoAJ9lDmLJEqYorHmVFQirYDNkSBScUGi8q6FmmmIYWtf/NTbVz/1",
+	"t1orHoth6wvu/KHnsy9+MlPbV/YfNTMkSswPtMVSneKxHbjiaIY14wX7BQn9CGXnhVFvrXQWKFPbW2aH",
+	"6ERLiO1negYTysyf/XSIlClyTgSM8R+gJZRH93mMlT0JcsqZJCgiU6LHy5mPkW51d7u7JUZq5Oeqq2u5",
+	"TRt1/Kv5Td8t8ISoVDwrLnwj52iCL4g0bBT4qjnI+u8x1UQxHyCMpkRIfeIFwigi8qKLjuBgkUgfHUmY",
+	"amtpOGScxXN0NtfmOWVS4TgGTge8micqL2QoZ/uIqzERMyoJfDEvgiJkiY9RaY+x/hqLkBpTiYzuoSmY",
+	"njMg3SErrOhIcKZgsFqT0rM1j7TaLac6vX533Dmwxkv9uudObb+4C/8zHCZaHerAf/tv4D/P35g/9/Sf",
+	"W72tFx3z39fwn2fPzJ/P9obD5M2rV/Dsm1ev9c1vXr+B/7x589r8583XH/Q35K1/5i5m4j/1OX/I4Ss/",
+	"b8uJukcS0SKP6tu91UIz21kaLWTV/58go9ag9ZenmSPxqbkqnx6+Ko/rZD4lK4wN6cnd3QBf4piwCIs3",
+	"hER1owvtPWhESHSHQ4u5TETtmoXm8h2Ox/pcfIMJcl6ZwGk0U0EuKU8kmmLNDxNmOCOMFkb4e0LEPBui",
+	"derUMJGtxUykoDj6D8krEtNLIuZ1KzohUuLzlVc0sq87vf7SGq9Q3biMZ+juNlprgi95wjxK0jsj5xFL",
+	"JmdE6I0WRPJEhAQ0P9h12OwQT6dazii01evto55WMhLBtCyP53BfoLjCcVHB3e35KeM0hOHk5xGREU5i",
+	"ZYVLvUKy1d95vvNi+9nO85xa0vOqJXreb+yLKob3/0rOgjYK8NSY+pSzp+43Ra6U+UOL9sItozEVP9r7",
+	"tCQnOEJ8NGSB0VSCLvrb8Yf3Wv7qNYHFkcl0yoWW3GZW+wizuRprrZTEkqBzoiTa6T0rS2r9lZqTdWrX",
+	"Zy35/Fi/+D+Pc7P6j57wE5jxf8qT/fIj+qovPHm8D4bpD0/+Wm9vfAQ7yrPaY8yimLLzn2LCKGEqGFj9",
+	"BCXsgvEZQ5JgEY5Rpp910Ye8EjRHGFTb/yWhKivk5bfXaTZ2eOsxpAVWuZ26Uh4t+NCoYftI8olzl0jn",
+	"0ClMw5xs73ZPzcvzA7ejOOM8Jpilwziyx7eO97jjDdynjWZjGo4dtaZGYYkvtfqtm+ZMeqg57nQc81o9",
+	"R8Zc2dFiadkOiUCZtkRTGmxnq7f1vLcNcYte77fOdu82h/+Wx7WKxpjHd6hfHEZkMuWKsHD+C5n7eL22",
+	"aLRxSIlEEo/IwG777wmRYPWSKxImmlNxFhJjIBMtEo1JaTiVfgScskPmDLsu2tnaQgHNBtC5IPOOIIkk",
+	"UQCGE0YRHYGPRbkP7qOd3t6QVR6jrJNIEmjajEn2ObBpGJoKfi6IlF10DKY5vH1rB6KessxCX5De9t7z",
+	"F6Sz04t2Ozvb5EXnLNzb7jx7sbeDd5+P9ra3duqYRW45O3o967jG7u4irjEcXm31O8Ph1fPXddzjcASu",
+	"oeqGHUynVrYaRcuIE5p3LyGpaByjMZbG/Aten+DzwGddb3f73f6TgTZFiZZqUm8sjnPuHljeiCdnMUG/",
+	"J1wRCScOeO+MAPMNCb0kURuk4g92Y9l8MGSpg2uAwMkTdNGBcScpfI4eB9b3EzxBTH8XTfS9RHbRZ2sA",
+	"543XbMZg5CYs5Cyieho4Lu+wcyn5t9AOaj2OPxzKHx4Phz/8x/ky/2fY+vrDsPVYX2jD1eKFJz880b/W",
+	"7fJ7zkjNTh8BV0PbvR23vXYjqbQ7DLsGlySp296tJwNznxgyz/aWt63pUmbe4wXr2auSf8+Sf93CsDBO",
+	"IuJblBj8HYbSwctFzb3GxQ3xhJyl2UaSaPVBGekQ8skEywLn/dLKwlg2PPtVX57GXA9ghGNZI4HthwsT",
+	"t3kFWSzF//I0nJFeLa0BKLeH5mVbQI/2j8zZhoXAELBl9PeE2MtaRHxrt6SaG8cOFxP9sl9IrUF08PEQ",
+	"XZD53YmkGtds1eqAtcxbHCuZETG8fi0rYgWv5gctr+qWMuD6apdGAVLOz2l3GKJ3isfaMOiiQ3OeCdMC",
+	"VPNpzMC5h+AFmlAZn7WHrCSJBRklEOQLGO/ArcET44+XcMbho9T4GJGa0ZDsp85Eqtr6m1o+p+/DZ4bL",
+	"EvvddNDZwGZjwhBVCAtBL0lZlvb9WwBvMxZzI8qw4ea65bVLeXeU+jHGrHYwMWZ3N5Ijzie12jvnk7sb",
+	"yTHkB9Xq5XD17kZzQsMLUkswCq7e3Wg+Y6piKmvHM7PXzfm6w3GRszHnF7XDMpfvajzf9NPGRijnob6j",
+	"UtqUCBun1v/Mex+mgp/FZALeFkhHWem7H81T5uMlL0ROWegwrjojnrAoACtIEM0lGS+4rm0knZrVKnmX",
+	"72MCznPdGRES1U5BJuG46OQG1Y8aySTIJb/QJp4Ark+uphQinJmH+l5mZj5dOyd7vbolzgl8H4O2p6l2",
+	"0PZ6cdAocI7mwnNUwXYw7tzWnqmCVnkfEzX6bO08zeXqgN+MqfgV29B1zWBTh+rqI9Wv/TAlJr/2Q6JC",
+	"PiG+YZ9oA15gQSGSD/rUACnO0QSzuVO2jFmkNaEIK3yGJUwqYfgS0xifxaSLQNpB2ivYo/peiSfEZkfY",
+	"CLcy5hmVkHYjcGiUMJPPpRUwhspjNguGh8xuGITKXLCFu5sfSRRcdewtMjBqWS7FrJAC4Vs2e+/T7EaX",
+	"VtBJ8woWPpdlIHzL3IywnKvua74WwRDLh0siYjzVP6QJhVRK/Y8v+p0RBJA4G8U0BIuKKExjaT5ocumy",
+	"+yx5cvvOdkvOpSITyO1hgwmZyMHUUffXdkuRK1UIxRgyVmgkCNGLE1F8zrhUNJTF+3AsCI6cHl+QFUAJ",
+	"mjroBIwXMMCpmrcGLSIEF/Bl5309MdaGn4hv9hDYncrSF4B0TbK4BA9fmi8GVwyh19D2kDniNqdCr7++",
+	"L4Ct69pN6podCpxfWcbJeRZDzEi9bb0a2vjhkmQ2SUr7SKtQMJjyEdB0yMUZjSLC7pQVjtxXDQ+02Rgo",
+	"xuGFTN2pWqKiKRETzas5ayOtT0WwUtmvAXCeCZ4PmSa+iMMS72v5oJcxQBLPtVWmDT0TaeoOWRAKLmWH",
+	"C3pO9RAwWMtoJPgktSwlVcQYhjg1KWFtIUvTuBI1s9Ovi3mI4w5n8RzmAxaluCQCRZyYQ1HIfzSzNXSD",
+	"IeIlU0YKgxgyqiTiM4YmOBxTZpyWFab1+fPnzkHuxct4UJamCXvyFsucKinvlADGWHbyaYbBIO+PBc6Q",
+	"uworFWLY4TOCIhITZbWttzy+FyVyzON63dEUFEDkoirPDxnk897paG0GMeWsM8I0JlFQjFqkdAou5aIE",
+	"3kcB8F4ZWEYCwYwhu6Tc5F910QeGMAo+fjg+CRCOJa+NYpivXhCTnA2+mVJcI/W3WP70C5kfsk+S3Oly",
+	"1QRTBrk4ilu5bHv1rFJPcz7GYqdxP7YahQnUEar1ZVaJ9B2OR1xMyN2S6cR9tWOXt0SmGQuYYgGOPWoO",
+	"E+QLtJH769PJm86LNsII/GzI+IgN904pPSJa7j6B2b7HE3KCL+5YCGpx1lH6s3aa+gfQcq2CRJk+InC8",
+	"oBgEUoy9x+v6BPqeK5N8obX1u10Grjo4/bSdg8sEcdEsHMd8Zg27iGKj5FtVh8qcrmMzamBO1j16HwfP",
+	"ul5rD17q5S4fvI8xZvcy4Biz+tHGmFWHesT55D6GKjif1A5VX6wO1Thh72OwxsFb72WCy54BK3zHx3Aq",
+	"SBohLisJqVJmcxVtTay+6EoftFae1WegI4Kh1gqfY8pAfRMElyLxMFHjkL6PnTHO7tqdMZerO3NCJ+TD",
+	"aHQ/I56QDh+NymN2hrV1fUF1GB+NPGPn/Fcszu+YsPA85jjqKM47sf66HTT4dMhVSEhkLVywmR5JBBFJ",
+	"l1aVGXIKKyLR42c76Bf6M0pYTCRoqSN6nmhTMU33f+Im+w6z+ZE1rO6WRWFFOjANc4rK7rJ9U2rivAlZ",
+	"CNdV0ejjlPMuaWv9DRco+L+vT9BTqQTBE6dq63XVL++Yn2XRpNY0sdXTApIhe8P9O79O5lNy36ELrUGs",
+	"FL8AVaNylD6xQj3JnU4jKX7bbrjT5TVN8QvC9FQmZpH1b1rnfQz/RTFn50Q8QaAsd4csKDsSAiAbY/b9",
+	"NGxZtfoUXjtsQZUtth8xwRCTT2pSap493+096Q7ZAUNkMlVzrbtCfSyOnTYHicvgkbIDvGnXxqfM83zX",
+	"O+O+a3fFOoK0jnpJhGaEJmq0wFe+r/cKMptnWA5dfUDbpg8C7kaJOaCAG99lxyYCOx7AGbO5TXqfYq7t",
+	"gTGNyZBh58PSF86I/lrIJxOqFIn27aeKPs2glMtnPG/aUslpCUMG1keVxazPLD4xcjUF+rpbHwBTRDAc",
+	"d+AUBAOEGUrSoSD41Xl3zSa3UczPtXaUrltg+f0pjQLLNdI89nfajrlj4kw/3gErCnigJZXMgsp8lmCC",
+	"2ZRIWzPd0aw7cNGeIQMhDu667BZXqF+NshijrpOv5F9ECaW6/2/5lIF7iVTab3cgHaE+YFnIWqiKDptd",
+	"8N3EWltZPMXmH1BvanRWEq01GcycRAKYHaEJTFETvcpDWyxJgGBSYQb6hnvobO6vNbXXywUBrQsyH/Q9",
+	"Femb0svbKr0soDjV126hGQSs0hwLCg4+YDtS7iOWxDFoyIwzUk6zySclPtvJJyXu9XrP+3t7W7s7z3d6",
+	"e3v9YoaifqnRCkwaTjljERJZqSCyGW2aiS7L5LHgKolMSb9MxSZ3EGQ1lgqZmKPiwKENBJZdFzoyOeB6",
+	"XdK1iLTVAcBTBWrf3ioQ+1avdhmyDTSpS948vkRM9bbZUKQ939lxOyIjIgQRSEsaHBeHsql5vuWDZ/OS",
+	"lpKXvS+jJvs74+q2SErwmCw7JUf6HpA2fGoTHYrFHHHMZzZoNMVCMSJM8WQ3g6hb/IVj/eZSunhvhRTx",
+	"b/kUvi8mpw8OiZ1YOuY88yuAOBUkWIHPFLatxCQyRCF+pq2sFtSPawGcoRfiyBV2fMyJWZuIX1rAVCpr",
+	"tmIG1EWHkN1sYid6aTkjaE6wcE6WIBss5COc00vC2ggrNOFSaZ3/knRRkE48MMnXNoTvvBx6ndIcEBYZ",
+	"HTO3oZjNjQ/H6I1FlaEgUZYz2rW4+IbpfadM78/EWfJMZdnh96hXBwDrtNG8N5r3RvPOC4SLOov1gswt",
+	"vNg/OwcfD8Gz1UXHYz5jplRUm8dFup6QiTztn/7t995vF3/vj3uTrfjFyx77/eLjNt8Vz+We6ifbl7uz",
+	"51d78/4f2we7Py8WCCVMMni9QbM6LSB4/Htn+5t30zdmxYarbMyKjVmxullhGGK9fuHww4vr9IGZulJ9",
+	"Sq2KIas6RrpgtbWzMk3zN7g4Z3NbSbXSWlv/Y2mxy6v9rQSKvfid78mVslBOlT2BLxTf5l+4QnuAslp2",
+	"xvkFhOLy+OuptWXzgdomBznIMMQDlEyR4oCABxaTKaKm7Lw9ZIFDQg9yICSFh6dxIlFQhlEPfBaWH9e9",
+	"UnVsLtgwlCrBlEUJZNqZseRMPcjKwYKYkDUPw2RKS/gz/YWlxs96i4GKatHn68ZvUR4f0ARCzEJiIQ2X",
+	"kevL/L3f2uup9ba+fskDpl6qolou17iq2P1LPmTvtzsEGmEK9H/j+qBpDeCxnrhWhpzLIowpo+EjiaTC",
+	"o1Eb4TOoCIBTq8ZEyBJi8YJGAzkxt1tVV8pibqO+3Jj60m5ddXASUQAm1r/i0Qh+5HhKOyGPyDlhHXKl",
+	"BO4ofA50WrlfCwV+SYSgEVkun1J+8sE98i3tNLE0fGdv+1bsTbEKTbvmFbUYsoVSK6nJOKf3c2VSrEqw",
+	"VfWNMBab9RuKviuKxnFsFGHbl6QO8+DeDPtci5R6DISCzWBLCbUubhWmOxxtrn/LymLHNXRZmTMcmwe+",
+	"5dq+rIIBe297mG/esOKq+GybHEsrWjRuFTI6ztNNYVc8qkVOVajTBNt+BTfdupJRlZvvEmXf6GIN4zCv",
+	"TJEnJEqgvOZXNacWaSo1ikoXHSdC8IRpOwHJKQ61xg7gYxN+Webwn2kcQ7qoy9ZOVfsxj2mEjY230V/u",
+	"0/3iBPuqRsGReaJ8Bu2LllH0mpHFArPiYPF2PcYnsvhS0rkgDbh1lfIxm59qbuChfinpOYOIoUwoFA5B",
+	"3TnIuS46nExj6uAts1IhBqnm2NyUPwJ2QmU00PswecY8tom2NRA9kHULbAPKS3mpYj6nuD3/29+3f/t5",
+	"693OP5+d7P7r759fH5389mlre2e3eJp3ehWnWwlCeqvz3Au72F6HN7VdmfXcpqjvW4BffRHCEJBSChW/",
+	"JkOVqmb8bGOFPUwutqr95DGabtMEcvicaU3eBM8NDTYlvI2p9DCzA1K7aDn9rKX85zT4FcDF8vK4Vh3O",
+	"jWOJsH596XU4f2AZ4O2oBLPSNvm9VElj8ec0PleZVxHFob+nFNgooWm3AmnkgJ0xIZMzALioelgfFb9J",
+	"VRtJrscXJCziwZCBaBPENca0qLwEESxiqkdJJ6Rdds12UWAU9iAtUbTYjdi2loEyK/DtmV4wEVVICUwN",
+	"7O8ZV2NbYNZF77hwk5LADM4IwlGUdoGxQKVavdFWA2cjKib6X2MSXpxS5rYPLmrWoLRVwvipHPNZq92K",
+	"Cb7Uvxi1H8JCEYdojZt0an9o1kHEuf4vnUy5UEU0VDuECsnj+o48EdV8bb+mZ44p6cRxAlQTZE1sTMq/",
+	"s9BBm7JxPcBI6aI363lMC410Fkd0N1zy4btI14g/3KVyrTXP08xV48lCcM1ZzE1tYEwVr02wnzsJpfgR",
+	"hbzGISNXVKouem+QJmIsTDcrzJDmH+iMhDiRFvvpnDAisOJCopHmSNzcJOGcGbQorVTobxoWVK+9Lzkn",
+	"uPPHaSNV/rMWFIHhVEE75aIuTSPvuTA8BQWaKQWmLVzG0YJ2gSGbdE/kNMJ8qy6YJar2ZuIzhgL97SDv",
+	"HQR5oQWZ7SfWhBGVkLtLbpCNtfBnYEg3Zj9Uz4EeRYSchlE9D+1Vidq8Iig7vfNUXUqTuZEz/91FEdZS",
+	"zfnp2q75kq4ObmGrBxdFSf4zKQktd1nn9f2CIeD2YInm/9YQR03XFHOxqvyvnK/zGnqWuL6NPI6IVAZb",
+	"qEGmTslMKeTs9Hu9ataON/lmyUIsT1bKg8m1s/pcW54LJbss4rPq2uhtrr76jWmlYsjMnX3zikw1AEmS",
+	"B7EDyyYF/jG9QOz3i0pxrjE/NMYe2Hb2S7LnPI68pdlzC3K1ymMv5msBcYOUb5S5laVI3Vr6Vrull+b0",
+	"D2hQvvixEzohv+n7gFMs2+fMSr6Frd665a1eIanNMDXgZq38Ii45fR9ybr0SamoSE2mNRb0GVt2LiCfK",
+	"VSd4TVGxvrZ2Vs7JjDJp7P6JxfYkxNr8hgevEODaKHcPT7kTSUxqmJfISM9gDZnkyzNB8IUs8Kty6EI/",
+	"aR7E6WMTPE9tlW7OBcQTJWlEOjMu9H0daJ+VSvYclLKDg3O/+Hra5G5f0Ntmu2lvm3IEENZsyZH+6Bos",
+	"NYj/mV6hxu+nuNUb9t3Z5Mw6zmMyUlnT0zYKNN8KUBgTLMDRB5G5CWX5D/ZvICbeRrMxRzjmjOQhfDfB",
+	"pT9biHwT+NmQhFF4FrG4o8zZfgd8bhWetm62Q7X76UPIY1gn2LvQ98DI7LvzPyyhweMFnmjbQaBqvqPA",
+	"EW4UtFFgw0/2jzEJL0h0SqEBM2WnDuI3GDJwyLp4VBSYGoZ5Dj7ykYFZV4XGYXq6+87xZT9pI1nunZrS",
+	"T2046RSQxE4lISxAEYe6LxNPM/MhxYDaPlKCaE2LuQ7GprMmlnZ4KTSc07jSuWeRN/PvdObQezGdeC4G",
+	"F6UhN/N4PiDnnUFRS8t/uSJ9Sh39PUeYVVI5u5sKnIdWgcNjnnjipq5hFTI3gN7wFyHOz8/OinrAX7bI",
+	"88h91cn55wWp/7wg5f/ypdfZw53R138/81f2XqOw55RGntV/kwgwga3hC0qxPZLa2rFFkHR1H5+RGEtc",
+	"OTcgUFaVXVSemvYL3kpVmLstd0+nvJII9ZcufwJ7q236sAOIIpYkbezBVMkVcXxBGQJetSlgvlPzAFI/",
+	"a9QrRxaZvW+yRfGEZJDiVCIMahiJEC6pYWU1pI6ErH4j64MrAPxrKzmNPaLwBfTODMk+oiODqNoGVdAp",
+	"fzd3SuWUhBTH9A84e55hHhdvsDASjpV42Qg6HBlPG7iPQWHI2FMADN3OyfRINxdXr7sujKg4x13PFG+o",
+	"jMGWaHuCOg2LD6zIqa59gYsX6DdHR3lut3b9glZYXhozZSW9pZ2qiQWXtzkzDlwYjagn0oRHI0BPPcWl",
+	"vkMlpjoN+USfwyUfsJnPUBbjQhIpKhXqt3u93vVDE/2e76hsVLWNqrZR1Taq2kZV26hqG1Vto6rdkKrW",
+	"rlGRVlHhbqJoD0rlOMJR9BC8U6DV2WJBFPSCm9Mg2q2rjn1xa9C7J4XoDqe3hrpUHN1f+rvPdsPSGG9a",
+	"iSoMu2U/+efVkpprP8U90bIrWC7NCqsKKQEbDWmjIS3SkIpkBoKjKZ3BQxs96v71KD+6cIV9raBgNMqy",
+	"BVWiGTZg5elrggQWI3IPGC1Qj2+djCvjtIMsBOzR46AZ1/PtvWdPBi47IV+X2TxBYePz2vi86tCm/8sV",
+	"s41baqN0bdxS/x3qVFWUJxFVRhgvwmGIrPhFFuEg5CLyhchsi0R/BhzU5gOH/9vxh/fFOmTbe22GJYoI",
+	"ZDyhrCkwPFhkJcPWjzt9tLOD+lvbaGcXPXs+bFWYCkS/FteW3Fg+vxG5/snzOFpl8rb+GkH5tZl+VJj+",
+	"/c3O7L5/dubaIwkso7hLH8ecEQ+vX1zfYz/2tY5cXzPlqxzU1Gq6FtqithxQxuqgIJ8dPETk+JrN3jNu",
+	"T1MjGeVBLgy9FhPu0otVeIsogtw+71IaUCm9lETNuLhA9u5c3mi+L6uSJB4VV7y/t9Xtdbe6z0s1V7sr",
+	"1NM166tiFPiaBcxp5qtZPDk2VI5gVzk1EViSmlTbtHANS2TuMzF/Vzc5yUHFZEmjJgN/NVy1VSOElmr9",
+	"jTsog0aT5uTvo0CQEcDb21K7wKAMIPuzq8Ar7rUD5a1U11XRq2Ao9aXRMIpHEtEoR2kYxbT0yVvNUU67",
+	"uNYwUXf5MGqnoDh4Yox3dyQUlhfFRTIn8aNvqZ75lqpYdF9PXyFnIRGMRKWcbj00qYU5ju9u6bJBy4Wj",
+	"lkhCbxjK7O7uwz8ZIldTLlTboNkp0GsMki0+48n6Vo4//2R5uWRbS0Zo1FatQ7k7oZc1QK4bK1xHNAK5",
+	"bvspx/x8UZp/q9f/295vL3f/0funRzAu5dEyqeEqGT7San2slpTYagkHMT33wUxyFRYmf2xzCAPcPZRx",
+	"nhJOQJ5kU46eiZVa4b/ck6d1ANrQf2efKXntGJmtgRuQqSgPzW/3MxVq/Ar7yg/1r3r2Z/oWC3PZ3+v1",
+	"Or1+p9cHsFMe4bkj8rQ8UdEJQX+A3x2jGCsikOa3iMohS1vrY4kCaNAIdNIZYRqTKMigDABIKBglKhEk",
+	"KEPb9Pde7HR6W52tvXJtefn8FH0Iq5wm533yr8lB1mRMTx18ktvb23tolMRxR4/giXel9vb2XnT6W53t",
+	"Xh00QuOZ1I78DSHR0m7W2TxGhESbxnqbxnorNtajZctjNuZxdvrvq72ev4eXvScvfG+zHdwNts026Et2",
+	"2dNOd9rOTDvdjXkiHlqfO81M9ouDNyYpoEHhieb8aSDF0lihvN3jLNDvfiW66C2OIjCzN27iTac8r3aa",
+	"R6CykeFbaVidl7Tr5akVxW++d3VN12mAlU3xP4o8d8jStz3Wq/YEDpvmB2DESYMczydUSspZF322WKmF",
+	"Ntju9Kads4csYYrG1uizC7S0lfX3L0luurn2hiX+2XAY8nynwnJW4xe1na43avlGLd+o5Ru1fKOWb9jE",
+	"99nAOhFxbSQTSO+RRJ+OfkVTrMZtCNOEgqgBmgoyolcwQAAnHis1lYOnT4M0ImcCOlrfhbBypal9yUv4",
+	"1H1QPp2QiQxx3KzJfZeGMr9GiaAdQUZEQFSgSO9bRXp/Vmw65BlJXT/84VB/drnecWv2jtnAZVrMcpd7",
+	"QZFp5nmHJ66VLVtwhT40l/tLiOgviva7lJo0wLuOwZU5e1X64nx71LvEmrqgzDPYt3yWGxvwpVz7Ds21",
+	"Aj4lLEATgpkBE8cK4TjO52BckDlAvF4QZiJPJZwje70S0yXC2sPL8i5ydwIZupSWlQjxY/rwCjkMgtfi",
+	"f6ajgXtW/vwRj0vJE888SW518cPDSG/FiBKZ26YBCrRdYLgyZhDpDBJJxCBj1FPBL2kE47Uvh/C82c2N",
+	"jfGgDNgsmAuH1FFh8YTkRY2fpRV7vXsUEki4Gc/Lqf360KcoZh57111q6Jy5jW7ot9FX9NbSFG62wWa7",
+	"uBHLSOCoFrx0+f47vu6SAawUzEgwYfgSU7OK7ZbZw9Mw5iZZQBCTbdtqt8w/Tik7JUIAHjjsqhesOPeZ",
+	"VbpKvMQsolFNhHjKpaRnMUFRMo1BknVRAAkDp1p2BG0UgMbl/oD4+qnp9gXpwFNtXkEm8JBNBQGipHkx",
+	"niG75tANfa7Z7NXLaCHLA/jWto/NCfZoKf8iWKRZAZk+YfEOiyrF3oudRSUie3t7L/KaxN6CdJecMpEt",
+	"5QrSV3L2Xt/Z1A3Q/PUTLDW51dvklFFFcSzzneViogWbqWAyLzDWD5aKCCovSizo4Icf0Lsf9P+qGX6Z",
+	"jBwOj72g22IpR3h39B6Uo/EKzQZMIq+7+5QwX6LZr1gqpGYcRfScur4LBMEjiCWTs7xO6qOh1tZ2STso",
+	"WqSLQYfByFrRmNLLU9zFwkEozNPLAJdmzNvW7y5XHh1YZKfsN6TtHXPiTYoqGLfGHqYsjJOI/GTuDDzp",
+	"yznIp2boULknT5XF+2xYjNjMIR1zmYiln3lpb9NPpMaZRzeGaybrxlSKpLGskDNFWZIr36My1xMyd7BG",
+	"0W/Pok8vG2miedvd34TM1i0szMbJ1Tc0aeK8tBDM3HUtlzKi7N7gicc8Xsqv3+p7CmnVC8kJ9v1DemCb",
+	"ZEDzEQpsV4RT6Ipgm2Y5qOGbWpfaPN6l3NjeZouqlhuGfAK2HxF0eVHhsbkLWtGEF0Qt70MDd7nWNXw0",
+	"WqVzzQetvLol8JYQjPF0ShiJBrD2xYT5NsIo4pZtBtbzpdUrC0cTgAVqD1qw71r25XXRwGiM+qGs01/l",
+	"HVqMMTKzCNBFNpIHtk710FJ6eY6fbPs6mw2H3UV9DWeYqphKdUpcycuidf1s706TTwtEvPRpc/NbuLcs",
+	"NNMuOzjVmmuSfPNuSscR6yWo37XoisMpQ1xEJqSyskPRZhCv2fXLV4PidSNOvNVerphSX82KTARBqRmD",
+	"mGnVtZz1lxyV9bLQFUOQK+X8iG2nWSBySZg1KAQxrYyYQ/6XdyAXV+rdBItZTyUfanxWByW20EXvyQx+",
+	"K0O1Q4EysZUNc55YfHd47pxRWaj0yutWKde0QirlipXD2c7V41ipbdmzR+cqn80c88w0pq813MbHKV5m",
+	"WlbFRCWC8igrrc28IVBeCxWWmsfZ8l95Q4kIhEVNGx6uarTVm108DLGE/pUAZXBJjXGuOHSmZGB9MViL",
+	"asgiW+uXY0GlmmC58VXeW2ct63xZq3HmDaHvFXpgpuTsj74tgSy2x3Pd/EHz9AAF2ZCs+8gNy/Q4t56n",
+	"nHsJ/Bvwd/VYr3FCs/fXNRw0qSgRnrfra0VurywinW6Nd6IwujBOJL0k9zLQDQv7c+ZqrNdop4JytZSH",
+	"1OcUmrtqgM4tOgUQPFZWNVgb6/xg6auzdqv7d4Nt3tTbVLZz7O9NsEztu1bIkjA3NsuPcA9VUyQIxGQb",
+	"9bDNOdkeVpYEZ0rgUL3iYeJcmn4JaTxIFSDYD1PCDj4eosi+wLPEbMSbvfY9nhgso0siNENOsyvsYLst",
+	"z0z4lDA8pf69zL3IDjhvdmx3e93totJvfvJXqY9ls+nYMvCx9Iy7tG1uEm2zau5zvp17hRV569wLDZQa",
+	"622ABErbHkEQAPqBNdYM1EAMcYYwkpSdg9xWvs5TMQ8v5IIcTuf05OJC6vfB1/S78phCxYSTlU7TKzz/",
+	"WX+7zJc8wF4rBOUKtaiVzHOjZNip+jfCDqYxiDJliohLHEPogTKIUICGZLRNpCXmdvgTcv/SjMevTS6b",
+	"4msWfRilSwZvX81X+MqDBmkeB8XcvyAkppfEBxRzgGbkbMz5BZoQKfG5h6a0TjSZ+mTe+8ThIEX2A8jd",
+	"vMgvXAyGGvSe5aB569jdjSKfduhLU0sh89nenM8wvdWMZxihCed7swsAbSE3MGQKywv5rzIJQ0IiAydl",
+	"fWCQEltW7i0OE9FbijCTMyJIhHZ7vdtohLpQDf5a/5RX5YRlkgvaMb49OfmY68mYn+mjNKldTjmTpIBL",
+	"VbdWkOqyMNKfj3OsFucHDWEpNaZuTrfjVKIoqYyaZoO+DbpsAuyTQ9NRFQCfok+vFOJfRFYLQgYrBboW",
+	"j+u2O5FaQl0oWi1vtV1GN5GixZEin/dqUZDGbkI7k3Mld1b5OFbFRZHvFJj1Imm83EqyMrmZleQeugkA",
+	"l1RxeGhWUulQVBYimBJo+R0M0AxTpdVrTc6pnmIRxZSYd4Hk9a8kCgYIhxeMz2ISnZMILmH49QyziLO0",
+	"XGhrx2jrhcQ980UT6zPvg3/jqJR5l95XYViv0gyHspaWtvatw5tcSz8aJXG8UsaXGVjThLIVAHhzNokN",
+	"wJSiL0uhVPklEfqB0xBPV2lSre99iadVlNPmAKM35FvPdqEypGK3mcJUmzndzQbWtwcsE9iDag7oSOTO",
+	"uwNuDtXmUK3R0cketvUCXG7jaro3rUtd16SaG+tYc2+UVSKSBfRRv6XLNTaLgN1IYXOo2RWvth6jwfVs",
+	"6NvOciAfltKWkeQiCWRmLFFE5TTGcxLZAGUE0oLNkaIqJl10nAjBE1CmkJzi0KYXCTLhlyQaMifBlLaS",
+	"wQ4WExxTaXBn3r95uW/81zxG4RgLHCoipBN8XBIjjGwKsxqTIYuoIADrCHtFrrQcgi8acL9yIe4r0UXv",
+	"ORfeUvFN+PGWw4+G2q7bkMWxxBvvwnJPjHy1fLv75NI1bOPYehvqyuyKoQ1gmBLhGZ4vqSNernHlc3mr",
+	"3BsSJPhoZLgFBBAkCZUpHRWaHLLAb1M+nssOLjByDye/ufzWfNZqbWael72XWrBUgVXtDSb/jscE2eYu",
+	"bdTf1aet/6KX5aIUKHV7oZu1/yIfP+jv+pxtryeYxt7G6KSjLzl8eXPSd7e3tuCXjqZnCAfxRKHfE64o",
+	"O2+jkE+MwcIFoswmpgxZQY5YC2VrdwfxUBEFSbyfTt50XiDOQoKUoJMJiZ500bHiwmDDmgoY+7khkxUR",
+	"p2XWZIr17YVOM11kGtAgPOHsPAW5LoskzFh3kkhFxP+xP3a5OM87hwmsU8kxXHHKLXUM5+Jb1QOL47gT",
+	"6mtwetqo1xsYuNitnUGvhx5PaMTo+RiikAogidN6/gjPn5Rg/rcG5cjEbmG4uwXJ+vjxl17/K1RI/Wfr",
+	"S6+z/fXJ4Euvs+t+0iN44hUob8ZUHBRrjdZu0Qoo2Zih3Pv0DN+8PTxCRztddIA0y+ISx67xR0B9kUZT",
+	"QloqPl109PUkXvKI6M17qclwmofKatLxPD87ry+63HKLSjQyDV2yzfuFEa08U4Yk1WfiHWeRYdkbVele",
+	"k01XCGE3CrRqurOQ+EThVe5+p+/7BhuvZYQTHjU2VE602AfWlx/+ciShaEinmKnFzRCc1dGwfZGe8cfc",
+	"N4oi39c4QPJEhOTEGwsqht/MnXlfdZ6NFZzTB4tT6yURl3TRR8vdCxvN38OXch46D4BHzOs2A5gniZC+",
+	"pdEYjlKgo6VfXyVnI3dGFoWlc5EyF02wM0jr+aEhAAkvSNShzDi4RjSOzQUHJKCNcC7HfFYKOWQvWxwt",
+	"K1BVLjaWTzCpnsji6fCphiXR+XPCori5a8w5WfJC041YdtGJy4GA+5zYZORKBSim7MKXp+PtngRRNG03",
+	"anXLGntpQB1D1RBrRtm5Ea/aDkGP2JO5TdmFNIh71lOUMhw90UaD0u+6ZT5jN7pAjPY3D3dRXOEaDDW4",
+	"ZAvnITLqtsfVdkHBOB2h4DTkCVOAIVzsOdDfWjOW781HUrXrAU1brbZ6BnPNr4gkWIRjSUp8N/u54RG1",
+	"oW2glhVOXtovrNHBg9XWlkbuTX7X9Kc6ELxPR78WNT8HczchE9nN2SJPR2Mq8oGap1WYpIX64HB4/GMN",
+	"dqBZuYYH1sg9vT2rPHgMd77jEanduVb6vhU27MjiszTOby1IYg7+n2VGxzvr0OLWjYQhy0gSg8hi6gaj",
+	"NiJXWjqjYMIjOqJEvL5ShEnKma2zoZNpTEOqjpKYyKBtS+2qjtKSJWMs6jr0olrwIv1boO8I0l532fT2",
+	"tQiA+bmsLnD5YspkBfX3Z2EafhL0z47A0Dnvnd6l5eBGG2PkRpGA1zQsgbpzuEAZWFB5pzdG50PY52YW",
+	"ZiMrEHqmBYSZVgJGg2tiDu7sXM8eNBFBoEIHZ6NtEhwqYOBEoITFREqEwUBBtAg4uIbpaMUEieptyN53",
+	"YUQeVDvgw8EOEsEGWlcY5C539OVgvYXyGpm+RfJbmQewc1AvaUo1+Kiww65kIKtNNWWpIWeSSgUQcK4N",
+	"53oTuHtL9dBoAAOEIaRUYsE4nuG5zDdSr5qyWe6bNWpv1kxdxQz9mfOLnFK1ouJkIr+xSRzU53aKBZ4Q",
+	"ZTL+OSMfRq3Bl0Z6pRvEt/ZKniHzNZk+9dXO5yWe4jMaUzU/yum3jdR7t5ypx6ZcLqaIqOsRDN6LZDrl",
+	"AjopZLfKRlR9mPtGsXV3lZxXbY7abAQf0rcu+75R3mFLatYDbshIpNlAjnOvLwxl28Oc6s1QYcMCdRy7",
+	"3coawX7MMa5Wu5WGWtutY838mjB3W9en/6oM6x/mmkvTMDSzDy3BObPZGwaJRGvoRSZi32tdXB37Z3Fo",
+	"+XsWMxBrNecpuzD04ibXsZLC0WsaDwLAbxziiDySKHRv8jbrdJWcNUT/JhFgsBVuK2q8x4RU6jVLHdTv",
+	"V9n1W+wTbUZXRa8RNIGBxQ+K3hX9U9m1Ar8tcQj4DpDzLDbyYVfZ8dKSSEnCRFA1b/b+Y/dUpWe8XrV2",
+	"iWpyX8lNfDllH+fG1oC6AeKcF2DNnb4D8HpS4TjjT2VPgJD12S1TqG0A0EPjp+CCnmt7Xpt7iWnWDFcx",
+	"OhN8JolYEV1wkdkJ1eeCgJqOYz0zSVhUgoxi6ODjIbogaWfYMcEREeifnYOPh51fyPyheRJ+XBl5xmjs",
+	"HkPnIFFjsLYAiN7uC6Cj66VS8xQS3SB/hVrlbtALf2lUqOKxLoMYcMhbyY96BZpXWJE1Qvy1LN043pDn",
+	"C3n/W5Xvr1AqnU88H1NhRayfguFDrvD+8dHOkzzr3On2uv0i5zQ/eRinM50XK4MTElEMOmWRheawxQAm",
+	"mnIGTt8f/9dAbsN/yoBf3jurAmNRKIPqtxXk6FKttPhEbUMHJ5GAr7GQBAPNhcw9Z2DUe5ieWwb3UHHK",
+	"6a8L5NZ6ZruPzguf9t3gH0UdCdh+Nejo9fFJRbdZT5SuEA3mIzXDYiX3/rG7d4G16zbVpFsW1AybgVmk",
+	"UVdQsJ7palENbC+CdC4Vqi0e8/Qo2u2o5W0lHtoYdcs8B3ws5JHmaCb9mQt0xtXYJ8Qjrw1wYnucy6Yy",
+	"oHLCPZaZHlNNUM4GR3PJ2UQvHI/5+fx7UIYribF+SZ1brOZ7HBGnOcG/5Vwq45yqbC2p39hSct4D649W",
+	"A1dtKg1qnMrmoikjSHFvyhN9yZlM4vSQPqRAgn/OZnfr9zG3/dksa52w5SLuNQK0ZUwTM762Ibd6xsYU",
+	"DtVHPZh1uJp+GMFUqnRet0K2C6CwicMFVyf0BmjbJNqic9NeqnpMcJzUnCeX7yBccnJxN37c6aOdHbS7",
+	"u4t6ffT8eYnudnceJBvzbrJZhLpdfptMMHN1Q81ShqBVhS0q8qQs4AmNa849pBK5x7JFfwfZ09/FET+n",
+	"l6TGFAAYAJidMU40RZsHi6p6zrr9PtjaQhWxXj9IS+3KNj1Dvg3ffZiTT2QNI0mylqhprFHkGRcfjWhI",
+	"cYlnpb8uV0fsST18VdMDJjK9/VwuRmaV1KkKz3ZWgtru1rWgMKPxRbFMj8XUvddGkkyxgE7QZ3Oo7MBy",
+	"4dC2eivigOvBPW4X/37yQ/1w061ZIzXS5DwUd3c1eQb7I2UCRSZG6KMDJMdcGA6BKEPvXr87Rmck5BOS",
+	"j8Vmn8t1wdPPtDXnDbV2QJgW4FGNHuGaz1xPdbgO5ScyAQKXJOQswmJePALuchOxnX3okURwX3H2BvGs",
+	"/+I70I3Xk9eHFU9LIy/aUg/xailCxOWlIVo6z6kzzHjrINXr9bvjhy/g/EZfcjNJlzeSZlkuJsyNqb7D",
+	"bjkCvB5uo3k454A8mwPITyZsVrVjgTbACHKsI3t/nncIAlXdJlZo7KAC87DXFy/RQvvmUMqErLEe+rHG",
+	"M4an0iSANKamRBIqgwScjttxgHaLskscm07MXHVGPAEHVsjZKKbgpjhLJGVEyo4wIeWYn1PruTqjUQTt",
+	"a9VYcKVMAYMSmEkbmFZ0QngClQeQdGrISHHeiTkcB/3NdMNb7VbaetDMPSRS6jUvBgRzE/JkHypM43UD",
+	"ExHF54xLRUNZ0/aXA0HGl6SSlZjrSYVjTTlzqGEoIbBBaIkaXPZuM7XEcawahYlcTbWJWRs9sBtty961",
+	"UVrIgfHYDH956upG1nCvraPfpxy/zq1hiBI9zjQY91vwpI1GghCEYz0UrOglkfkbc78HTzJwCZmIS3qp",
+	"VSfb1iz3yISIcyjXUTx4YnKeV0+I0WcxzaxenggiySVxcVqfR95czZ9r1xx0hFVZ73eXligD7pPWR5Md",
+	"noXc7HV+kxqwtXc4HFNGOvpoAByy+RrYFbUczysa6zUEpxOWqQNkV5UQ8j/nNrukQfof9CuUHwEqfqVi",
+	"QXOnezDLBmxW5Fba00US+ldbkdTIMIkpuzBAGlMvurBLU1o9iUmSeGTBZsqJHnChahvcUE2KzZf6q6kw",
+	"+mm3dxsKU7oei7Wld7aItmF0Ooe6vkgzirFUnwz2VYP4s335oSdAeshCAQaB6/NKAIUxaw+qUjzWJZb3",
+	"ItGxYtfTbJztwkzr1vpDPt+wmR6W5iL6bJgRNMatFVaYcUZDHGsy1UtElUTZQ66sBmwl298zl9zlYT/p",
+	"WAa5FL7OGecXN2KBL+ji4j5s3bApvoVNdo9jLJCk56WcterIdh++gWwRxXKbu5SqPiQq5JM1lHyQ0q6m",
+	"q/y6hYkl1FkVfkcQkQPEGYHorjmol5RnjLiZDlMK2t54FUJlHQsyoXK1YXzerFTdHlbTsm+sTE+VDg7U",
+	"txYU7uKWppf8K1gq3FyrrsS+v6yETyir18ivt7fZ+hZ3Nfd7w/3MlmnBnuYLexp6YdNnPbioq3QvrkAQ",
+	"LEINSD9n/B4VDAGXbqcXyTjjQPNkhESyY10tpRyW7IGFq4ptT0c7uvq1THv4ruPNtmlz9i0LOdoqmGhZ",
+	"q3HKUCLJSkio0An9VeOeJc0gUWjB8e+D9I5AE7AzMGHhtkUTc49Kw7sjRGJJZmMimkEU5IIPRY7dXxWb",
+	"4KMtxTcQ2RiBRdQQAAV2ugpM4BlDUxiZev3Ehf1WHmYWjl42yOuyP3N8SrzPVW1U8RNITEJem7GgySVL",
+	"WWiQe5VLsWiUfFuWpYAdorejncugW8Q4rokT4hjH94ERYke7wQfZ4IPcMT5IgfLWxgaxb7ldXBD7kXvB",
+	"BHGc9+7xQPJycV0HnM9ZXd0rKKlprKSuRuyOv2bRM6icjjpn83LYLLuwjNzNgO1dteuXelWbJo9B305I",
+	"ijUAroojW/jTuONbscBarA1vv6zZG0w4X9C5HgK9U77zqAXX1cALqMSNGhLcJsDg96gZ5ve3qB4WS3mb",
+	"OTuqClq7vgdvmc6uq6zlCe070dhyQ96obRu17a7Vtgr5ra+75V51ywpc7kv3o8XlGeTdq3KFOG1DlA77",
+	"JIRTmSl+ro/hLaxpMTkcubT476VpRd3+5xa15ugaZ1kWa/SlIC8izv7SnN+vNtH3649PCym//+63n+18",
+	"WyX062axlHh85Yo5AjmbI2r6zeembor15gibgKINGppazdWXYadRddxWr0ACB71bI4ESttPiCjhv5/Ta",
+	"Ajj0AY7a0U6h44eFQ7zR8rjvu1Rs3xR2WnMJfipgSS6A8CqvaOOKsxVy3+TDqNus0uqSktx6Yo1cXe4a",
+	"JHqDxbnlY7cEUW3pinzMhzIbJrgc5FssaOEGXTUsHseBOOcMJwpZgCOt+ZwnNPJIz3qbsCo6MzgD1ckj",
+	"qxTwC3KXbg6aNgUD82chLIV58aIGNiRE4d5RiH42JMgGsdEq+p03Nrl0yisoYnUTtmhprl+bFaENp7y+",
+	"ztJ2PZaXyvF6Z+nDE+GNlaF8Q6iGXCK0sVqTB1fwd7m33qOvC/ubAJ+siwy6KkzkbfrYrudvSLe6wFVz",
+	"MHVVlcX0FavNhy60HbvFJhVrONyyobeX8DK3ANf0vKUk/3143dxwNx63jcftjj1uRdJb29vmXnO7njb3",
+	"lXvxsqW8+e49bLmXNNuhz+M5wgwBIzNZYmGcRD7dzY9LeajsabKVQcR1D3AkC1eL5Gp+Wkaqk0UlgsdF",
+	"ONpGJFlGqm2MPWosIswscESpms10UYAUuu53AaDQxOzLEtX1/Cx+1wPPVl/EblMieCQrNaBGXmQwZWk5",
+	"MsA+ttpFdT1bmvS5lbLmLQsuklwt2VtY9kb0rvVwqB0zfSeNxh/zxbmlt9cK75pacQWbGX7xacM5U6lZ",
+	"9vGyfm+Z9X+3nd9uCNHeGWxUoRAzdEY88PUjQYgpYy6lqdgLzUPsMjNcvB3WFpH8dXX9mH8v+ZB6qBsd",
+	"f6Pj37WOn5Ld+vq9bTp5i7p9zO8nBxIkzD3o9Dls14a+vqng5wJPrufiz9DfKjAxD1PNu1yEA20vFmd2",
+	"2ev2u73vD5LI6o65hhAVCnpLcKzGtZ1iQyKlaWBju86XYLOW4APzi6C4kuWy1VwIrA5Job6M6i2PfYDT",
+	"oMBqKULEJYlQwhSNDeY8jyNErqZU+DpJ2Dbfp7iJ8mSczqfLFVuj1LomXKe2Zdeyp1xLr3f2dtMa7FRP",
+	"sMEg7ZSbzWzVKdl6NLsEngpnU5xpIdhKuiQacbGPWBLH0MMQs3lR0q4paPu1TfhzgldwPqkdtb6YG5hT",
+	"0O5mZKDvNt1k/Zra6eiL9zSd0nEGJT87NQX6ySaR7U5hNTwHKHcgCoTezp/nOubxEm5prMwAf1Ec+EkX",
+	"BeUxBSgiI5zESrraAv3xRx6Wg9n8VE/Ux0Cleb8+E0gmVIFpDig8+okV+3bcOXcqcoPln8wdwuU3GxjC",
+	"GvSomLNztymIqn10Nnf7gIL+Vi8o6fALuxw6nAfz13ZVcW+3rjr27fCyGzi1y+ZfRo/LnaHcpxeTuldc",
+	"MjKDVTPYExA9B9fVRkRuROSfS0SCQ7bqCiFKIoxCHMdEoNnYNDCSeiewRIE+GqfwaABbYjg6LVs/vzz/",
+	"29+3f/t5693OP5+d7P7r759fH5389mlre2e3nCRaMBs0Hyrlym51ni9wUH8vMt55vx+CrPchLx9mfWWx",
+	"LfnbR1hKes4MPKZKu7W0ESOXkFCeSBJ10YFCEy4V2vqf3W3UQX2LNzRkBhDmb8cf3qMpFhIesX4licgV",
+	"DlU8N1h3N7Er1VOxPkgyy4ElOKwEq7w4xlSATlgXPXkAKdaHANufg1EuHiU8vnxgtvafvd/0NQCbn+8+",
+	"6/a3tne6u8+ev+juPd/s3B3uXHMIaicOPXogxKggHxgCgEdvXqLt7e09oxVihvhoJIlqozOiZoQw1N/r",
+	"9Tq9fqfXP+n1BvD/3xBm0ZDt7e296PS3Otv9k63twe7eYHevuwf/+62LPgoSUgssiSY0FNzq9ftoRBkR",
+	"KKLnWgfFgiAlEhZqzl7imq2t3tbzTm8bvr1nv93KsdIIK9KxkmKx8K2cBQBbvvTFDxyY8iWOXQtrkEZI",
+	"7/F2+BNS9l/IyanAGzFtqresoez46qJTyelG4KOPd0fvqxN/58PYGSyRlgbAMOqiQyVROCbhhdlZ9PgV",
+	"nkyeDFlEFAm1YASpKSk7jwmaCW3HmRsBlMVcnOEpJKRG/4tDLYwMjZSpwoLHb5d40PPCpr9YDRix3XpH",
+	"xDn5KMglJbM6BylcNKmyKaRPycbPYr9yaVNtidQYKzTjSRxpE0AQt8ZQsQTbuHJoLt+NuNRn1YRDyiE6",
+	"h+jqc+jmx2hjUmrGnXJgx80viYjxNBvrPtwIK6NPuyAjrUG5Dv+m9Z9EZDI18Lu3M61zaJjso2qTih7y",
+	"KdV2luATk53scLK9nRlN+6J22rMIMlxOIfdjtZ5GOazi6linGSrYojVI4TZK53yaAiDZSbeL9JffY+/p",
+	"1zt1RCS4NWoa/yaxuibBZ1RdoP27IPENLaRb49v/9+RKHVxiaq29+u5I4IgE2VcoE+C2bKCaQ17JnGvi",
+	"E5I2n6k4mvfa1E3zKKgEkxedkREXBAUmakq06Q5SuGzDXmtA9yLEazx+SwR6cSuWffu4ePfCIRRvtbu0",
+	"lKp+pb7WqG+KVOXxlaeHr/jgz5ZltDUZMEuI+5Coqk17h6aLkR4dAvTXGMvVOUzxRFR5jA9tPiW8Jr4p",
+	"OiGnf2g2seSZEzohv+n7Kl4XGFXx+/n31u3My0RIX03NRyxTH1gI9wTgWHIpQpA0ZB1O3BQRptlS3aW1",
+	"u5Xj6OsRdVrXwEqP+4SGF0S9xHG8RuaDrUCajbnRS3A0L0+uBrGrEaeoPT6+zfhwScQZ5xcv8dQf4phg",
+	"NnfKl3nVI1dEXNAhMYpITM+IwIrEc9DKrC9ZM8gJng9ZqqlJjrB1Z4E6Bt+Yxolpe6fwBUEAOKXv4iwk",
+	"XfQqF9wKeoYmMGJkNmS2BKuolS8MtPR7y/Kj9KoI2jhh/SiJCQyR2+fbaX6bVj98Qsn8Xq+ycNZGUnHh",
+	"cNpVUXffTwkojCmj4SOpOdNoVMr9nlEmrVpstk4SKIJTY7un8qGlg//ZnV9Ck0rNtpepqIssYbk2GbZ6",
+	"EUWcaAVEoTNB8AUa40uCGEdkNCJhUdpUamaTmJj34fRtEzzPPplvRZgoSSPSmXGh7+uMeWJ6+APldOyp",
+	"zjzt6S9FdbR0cZliWo9i3W4ljP6eEHtZs/JKIhusbtudLh/jy0Eh16AdP5K1qHw5nXsJQ/45hSv+1l4v",
+	"lGn0/SX3v4ab9N0Cy/QLldxqVnCuz7BE5v40Qxi4w4yWsJgLnq8XxvPVNX6PVRxg21vLHWCg4Z+6FMCF",
+	"pgd0kHWYbqsqzzlY5gVhGQ9mcxsRHI6RITmEJ5ydpw6IlRW6OiznLV/qNF5rISZiqZ797ug9mHjjFTQ+",
+	"QCiGZi2mGUcTmvVF5kxfydwu5yfaXmTUFveucIgKo1twyNdMuXHnBHqEnVPprcdakxU0O9Xrn44/OdVz",
+	"djrlUtKzmJxmreZqGkxxFHFtu2PknslcLSbf1OjkbrNJNEj/jTCbz/DchBpiKlXRUyPR48CA9QdPwCMh",
+	"iKZBq/pBSY7R33Z6e0MWuO930hcE6HFgPJXBk2IakX2tVXALnQRMnVciK10O4Tdfr8o0fci9oSE/KB3t",
+	"mvO84Ci+1vJmDdvJSHLQdrXI0voKrreXVtGqL8hUOSAanERUISUwjbvoFQedylab5iWmNwP9JCdRsbTJ",
+	"M7aZ4Eajvqeg5HLF7/XVlAuPlvT6koi5grIRa3fhM+PMqaW2xc5neGHeZrsLlzMQtI8PcvA7aA5lQ2Uo",
+	"s++la8kh24jHkeZZcMD3rYdipn+BL64+cD0OT9FYjRuLXJnGoc005DHVOzWvW/piU7Oi8z8/zXV24/Xl",
+	"ylsy5rEvjfQAYEYgF3J1yQpFCCt91XRBrH72yGy0Df0RYQNmEaLM1ec1qQ/MQbEvH1PTGAOUvfo6TetZ",
+	"JEKAMMht68qjPjavXWnQCjx/njH8PSEJQfbyyp82jsTVPj3DVMVeD/Zne8W5nlf+vHuw7mj2luDm5A9q",
+	"Oxf1seRWiQC6I5puZbagufm5Q+L41wL27ffof2AkrazNq6srefVzglymWGL6bcCwwc1suuWZaBR04jeA",
+	"YNc7Jt4CWkau1GmYesmXRQusP73OPZ9/24JFhUjsOo7tVIuu92C7W9Z0YucfXzCDjwDf0WwGL0E+SNcU",
+	"1Whyj4/evETPt/eePRk430geRS4mI4USZmVoGwUsieMAhTHB1pdKWf7D/Y3Z+JDMxoYmTx21HeNLf3VD",
+	"Zi9IfYtVq2yDMCU99qfcOBk3Tsb/Widj1YcjfbFhK5vTQJjUIjiVw+kvcHCQphNoig+91tIWfSbuOGQj",
+	"emkEO432TTKYBx4DfSykmikDVRkTgULMGFcIh1CsjAUZwt9ajXGJoytt2kvMIhrZo5tr8lfdsu/GEevf",
+	"Tq/QJmJCZX1d/DS9bmNVuQbOyM5MosfBVSe7M3iyj4K89jlwMa3ARN3NeuTjawhDPCwf84qoIKHWWAfa",
+	"XG61cz/MBIXFcJil7o707/SGmMtEEJn+gE1KB42pSt/rTnnlb/dQ+gOo1vkfjA5e+AWca0Xl27248Fs6",
+	"It86tdqtSypp7rbftYnjXmT+cJec7u6upn+n448xy2YHf6Rf10q+u3RB5rLw73QZjXqWfoCcjTm/qP7t",
+	"7h8REqVXzR/mUhkBurocFYGR434ediRsTuIU7nLOQXScCMETFoELaYpDYlRGQSb8EvwthlUpcqVMApmY",
+	"4JhKEg216f3+zct90zmcxygcY4FDRYR0mQRc2rit9WqAFxpo07aR169tG4ZkfNDVPPYDxjYFE3ca7f/o",
+	"pGFFUcwJpwHa0Vypv2sTzduWetoo4vBXjOVY/zmeT8eEyTaaYkEYOO40fQxZTDBQXfBjYOgFM0SuFGHS",
+	"Ekcy1V+Q5JKwtOIBmsMG5Ep1gzYKrgItM4O/BF10DO7PIcMSSXBburw2WSFwTbETPZrIQLiZCZXp7sed",
+	"PtrZQbu7u6jXR1vbCxW4nYXpWuiH4fDHvz7+gh4/6T7tfP0BMuqf/Hun3d/9lv74uP1X9MPjfXKlfvrP",
+	"F/L665erf379ok6+Dofdv/7ny9U///L1CTJP/rvffv4N/fDkr/7di7FHQL0nM5M2mKbgVHPqXZKqUxcu",
+	"CJneT4XzGsmjK2u99e6Ua2Za64XXCtEK/pK1anNvSKVaniPbTj0xjaLXMWYH02ncFPnqLZ+BM0M/qsVT",
+	"jNnCoMUp9TmmP7B4bqMCxW3EcWyd6RMXP9OfKEQtcbx6T2MLYF7c32bpP+0aBNgPDHIIsa0u4wIGT5nJ",
+	"MxSYSdN1vRhx1bZYkNcG9Q9aX4njUy5OGYfwUFGfsLcsirjCLX53QozZWjkKcMaMUW0ZjdMu4NeQDPIl",
+	"YwFcDdI6MViQwJgCEcSg4TqYA/D3tXPo1+A62XDqErZnYx4Dlm3bkV+a+wjFAX+Ui9BznoWyI6GsBxXV",
+	"IJ8PYcwF/YOz0wjP5YKMWX3Zytbcdhjpi0U4LkGF7JSQQnYW5a/u9RbWZBdhQnacte9f0l9xeUXDOJFg",
+	"G9/D4t5kvUIdRz30Vo0Dp8ghphrFfhnnbBi35YkKuc+WCPiUsGAAeQeabVMSoTlRXRSAzRAMyvoFIIMq",
+	"A5c25VLbs3RCukNmk0j0I8aqtXV9jM8A3kMAyAoKrOe65s326pBJClRrWTw48yY4Il0U0Imz8mHchjr0",
+	"9ZEg+jrj6lSSGAwQM7MhM46tqqrE9dBgpsUsF70qmoj0lTTXJUptQv2vbBitdiv/zSJ7tm+qENxU8LPY",
+	"Rw+fqRqjdDHbKaKSCyPbB5EgKhG5clRBZA5MPhvAU/uAfFpJm11kiBWBOrKXfMGdP+rqFAxJ+GqJXfGS",
+	"2y5qd+u/uFJpIdpMerjuEXam3Ewpx1FyW53HM3FcxssA6+j9IKVoh/ZtQmB7O7vPn3h4YBzzGYlODVCi",
+	"z1trDhBllzimUQd0LdBqHMcxLzB1L+4tNwBUnOO4xwbEcakv3M3FBKRXnxLcfnczMxkDq09KMw2s6KVv",
+	"JoejFFDIuKBMGdzAJvpgQaSyxm2WIAKFcsbWhcC4je+MCRsyy/qmnEkjBaaCR0lIonau0kc/b9kn+Old",
+	"AScU0RVuGzI+QiGPY4LPE1L2+JcKPVd3tjuw3GzpnnlWbmE2l6EB8MV2XFlzVYjWlabfYhm9iyPUjtmT",
+	"c2rGXROMvOHwhVus5ezdImHoZxIhtH2aIb42PvruFYXD3fSoLVxXk9CSJwYDHwHxJxfwdVfbkH/M5g1T",
+	"lF5VVrjvI4KIKBvGLVklyQSzjiA4AkBHcqWVOZx6jCHZKzQrFZoxz7KEaYfMXmolYs1NmzKtlUbMCnok",
+	"tY3wHGpZUc3xaf8Ei5gSb54TrLTivKPvmQcDYDuGh6X8F50RLfey6Hp9eLl3s+gtbuCnaRsE3/BdHZWt",
+	"t+rMKIv4zB5C9wrDJyrhxgmeGxw4xmc109pqDEpTnYcQXNQSOog9oJrOCNMY1HpD6peUx80at/3DPVHl",
+	"bot8P9r+Jj78ZTPCompt3RlaMUp/GiCtZQHUfnpgIfXfgVEaTDVHSSWS5gIBSJ8WR5QhCxGXl+0UQjrF",
+	"x0pu8LougxT02tAbaVLjrOckFBOUjItStl26+YmgnawTjKfpZIUEYs3qrkPI5gVrkvGzGyFjk4R4Spkp",
+	"hvcKQ1uNaG61Q5eJuKSXNMu96N4aaN60EPlekoDh7gRTwJ+1bmcVY9ZhXHWsDyE9oCXPRmrPX1s8NfDQ",
+	"W8r1Gls5XMR8xYz1QBmIp0cSxfy8iwClWKYShqAxwRERKPhnx/aS7Ry+KiHA9/p/2/vt5e4/ev/02Ns+",
+	"L5QXYF7LvbcnJx+tVt9GgkzBm1/42E5vb5HzbndvL0ccOz1/fw6qYm+80KAXymQywSItyxdJTNoIG/j7",
+	"VEs2JfJp4yif9M6p/h7shBVbVZX2zniYYEwDFGQeC8ONMZJxct5FxwAtvY/OBGbh2DXNXdllsgqDg71t",
+	"6DwpGdu2PYnZjVxvIKtn5Xh2gbwXGN7HcVLT5luvi/U6WkMctg69tyigpnc2F+icXmpziZlCftvrbR8A",
+	"lTkj0vBYgnAUFdsmTXCsl41EHTtUiKTgRFtfCtT+yKzsGY0i8JaFgkvZ4YKeU/1nzEMcdziL53q6mh/H",
+	"dELNY5rpjHjCciksnfxvdgfzP+X7x9f9rpegcBGEef4HLRI6fDQq/Ggzbwq/afle+CFllu4Hl7rSgY5K",
+	"hUtWxy9+GMz/4shp54IUn7TpKcXFIDHVbLk4Zps+1BkRUhzohKgxNz9Z34JdcFPCh43vExK3OgobANws",
+	"Uyv9qWr/5fYqzdsvWrYt04EvfYfdRsrS5riV3cpdg81adG9xSuneOuT5/K4l0v7iVz4A+5d3JpjNO66G",
+	"IP2hsLG2+MBdk0oQDJHZOpgDR2GrIB7YSWR/Mt6BX1xrMvdZk2CVp0Irsqt0qInZbrkeBgR4SjYnxCbB",
+	"EOtQ1oEELZeo1YHURnj6jEdzmB0UZGDZKddoYNnhU8LKv1d9eHYmYIvlbyh7xMBtCDibNGc2wLrNY46j",
+	"jn5LjE1eW8JkMjVVJZ0JiSjuWPZbsTucg1dPdoqBkdGITKZcERbO4Qga1GTPBco6pjYWQDUZjjtg9Bhe",
+	"mEIupU7UTsIuGJ+xYjShQgfVlBHDw13fsWZl5zn+n9rnBx8PPbCemSHfoBPoQV78g3TRitSMl/B8LPTO",
+	"cquh3brq4CSipnd+C8exK2Dxx0ehnF7y+JLYKtlsaC/HnEti4/XGekgxTuxqg5LBGbFykLJUee2uZOCs",
+	"qNzds0p3+2ob9J3CcUIKSscjiQJ9f3CjqphvXCuqWnkSt0S1QL3S581VhjU4c6ZOtKB3rVo0dmhsEC4i",
+	"c47AgZBq5SbzE3BoSYMqsRzzWGZXeQu+fCsEZYqLK+ZyNYyl8N8KNSgvrf7iXJULssLsd6o1dpEBWHDp",
+	"g9eppbzJojojkjXVVqdT6uxobywUb6THaHsxKFkv7RdYi0y2Qnlf2hLYjdlHDEeQKEpkzQYZgzsFqfNg",
+	"78MqndY2tfuHuZDixmGFz7AkyDynz0lSqv650faWyzrEwaxKLA5+W7NPXLu8IN41537+L3hMunpMWpmn",
+	"nFGpgkFKQG0HzyXbCBQ64563KmLX+TyNB4sKxGdsyJwtkWaDpWWtlGmZi4IJZvicCOcgMngH0JIiHQR0",
+	"hIl420CegDbchkC4bAOLlG0oGafsvA3OJNlGpiJBdlEAqf1uWEV4jWCKhWL620PmrFguzjGjEtj8I+la",
+	"RLaRNTC1ypDBdDokZ6okuiAm9iBDPiWyO2QBjiaUFeZVzCnJTzFV6WHfYUVcWQL8Zkeqf9NvLaOsFF5U",
+	"EbtH/h5bsITGOVPIqkzbIPEZQ24DbyhXeOVMXnlqjbXaxszKNuEBlEYJXgdHoN1VvNz+Jp+fIKOzjeg5",
+	"41DOH2puAQ6jMKzwUVha1N/UMNxpDcMNJUvbOrOM1JrlROutf2mzv278cGEATtQfX5gD8Gka8kkZdEKz",
+	"VmyPBqRMYIkiAnPU89lPcwCyjIh+uxGUyqKUAE+8fcMoNoziv4RRtGtObi0DWQ8P0JAzRzjyQIJe70gU",
+	"08H1mQiWn5JCoretg9gcmz8FflktjJ7emuXYN6CmNwK+gSeqFnkDbBvQdx8asI0e1LUxYeDMNgKEWQUB",
+	"5gZlaG0v3g03+G65QYWUj21dQXU/XxkI90fIGum22EiaLS00UQId1cHhRXjudONCoY8DLlinzU7kxlLN",
+	"hoWIi0xRUfUosszYpkhaTbVhq/Mvz7e0q/wyfeBbuzUSxpRfUYte2824Rj+OdqtBx4/6WoKqFxHmDG9f",
+	"1s+jumT1qECWPNCMiwtDnoIgPMPztk07JfmiM0QNMWrzCfoV25YfUCM4ZEZK6edGUGIdx5obp/ScQw8J",
+	"CmAdFku35FixRO8na3f1Fij5pXl1RXT68nvN6tXh2kJWB4ncIjcV4IaNpGxmWbqxt/xG5nBPaoiFT/1h",
+	"MH3BxqKM2+0RuPcGBmDD7qQpWbUopQMcx4HN2YRwoHR4PIoPmcgjXBonKLwWRTSC+JmxJorewTKoy1J4",
+	"lpWhVpYCpZRwTnJzXAe55LgGMfMACR9mJsLStv7OQMog690m2VGBbCY9xEcbd2A7dO+74VqIG/J73H27",
+	"+PXauC+/X3g1BK277u7u7NrNhzR/k6H35uj139vo8P3J66N/HPzaRi8/fHp/og/Zp/cnh7+20c//enXw",
+	"L/2fdx/en7zV/x6yz78cn5SxPfR7fvr8+vUvv/5rH97x07N9ePank0+L+zLt1fRh+ml/0P6xrsZxvVbs",
+	"64jXG/JmwL7kh1BqTF5bvehpSF7urtjAfWrYws9w0r1cGK7nuhZB50VAXcehwVTzh4cXdEm7nVqXDBJ4",
+	"FYTfctzOgdBGtdhk5smXmIWkaa+vzyCQDPtUHIXwjuWtoLTGdVqE5VjtzDOuvCJV/75Sf6i3WCILTjXD",
+	"8+XA9Yv6qG1Mv2u3hkqbFyypvAtJbIpojswTDUDwLXWv6Qf1ahCKgwbRRUGZZQXOsylde389nkc++5LN",
+	"T4U/bgrNWwGs3qWHmpCwc8oW+NNyz0hTiS/mpyLxZDr8bKpZINA8sGgApnrO9VOG9o98lA2w6OuFEQYl",
+	"ceofdsHfC7fcjC6yBv+AIBbMKF/otAT6rsh0fgYK0q/+Z0dgyHx7h0U4vkf2cwOs5et1R+BlCZyd5utn",
+	"Fze3iWw7G5cjWKY3GhfAjUamlEFe0FLHNnthEaTRyAIC81y/xEXEl/ZVXEezrenpAtMvkyJAW3DRRg4m",
+	"xVarT/DcNMCgDan1F0b0WyhDBhLlHWdRRVRubWi1gKixMVduzFyp+nsOD94fZJhMxdzTGY7jThjz8MLc",
+	"IVW+NKzAEPK8vUjyrxMtm5/+lggK2Ga5RXm2s8j7b9bka66l7o9POzXUon9YryXAauYTEFi9BvTKC4p1",
+	"UjR99PIaNGloM05cp40yJMoixA0fnpAD2shS29rINVJO5a5tfU4v9ZDg6SEzpgVn8fwWwS9qUXEK7WeZ",
+	"rx/6XWHjrIcqUY/CFXHmQDFgv2epV8y0dHPQTlEXeXC29M0GXmvIAr2nQdt4rSEzqIITAWiEaCrIJSWz",
+	"3EfHOEKM50pyzxI1ZIwvG1LBjxkZF4MtEXDAWaUiFkZuAxLr3nCvrg8hVeAcjkwqh6Kem3w0m1mjozjW",
+	"kVoGbiOxbOxTGSBDYdYdbrbkNhwtZS//En/JUUqQ1/OZZISd+U1cuF1xi0+3SpR9TYtypRS1u/car+0i",
+	"ejgGxJrWwkKcNkZm9wnR1m7JMR2pGkjQ92lxCGCCxlgRAWEsA/kiAJCPnIPisGjExXKR7fwYO9v9mjII",
+	"y85O+UiPbhW/94fRK3vuq0dcaxAePwGomFhZ/TOPeZ0xufuAkr0vTEG9TstztDKtz+8KbpK2W5/XlSub",
+	"qCR3ZeFqM8/u+qrkzZZb3XEehL+MqkECRAGPzndCzPo+kmXouoffK+IV0RyIx/x8vskAu9MwgK1qXNhd",
+	"zFRSGgMjpTEoE1sG+L6qaWdQZGY4vuhQdod2HY7jJh3GoDujeSizSSHJA34DMOX1wN5qxprt03oJB2tU",
+	"1DYUmDcRPdyvd/+bFFhwj2jbv5wziuXYekrnRCoiIjxH5JI4NIJNfPGeGEsJrAF2E37keEo7IY/IOWEd",
+	"cqUE7ih8bjhH+X4tQE3Nc5VwXnImSZhAU2MtQlE/lz6Q9SiwzvPVlN1qbbQfVK1hRGHKLUxJFXHPXrGt",
+	"+MpV3W07s4L7K+VH1nKyD11zlivYHmtBmgJIy4gIQaJTH0xeVqdvVAhBpjEOSVRoDX03suAWurTYEnlL",
+	"w6VUnJKgzIFRpARTWb+8xGqWkVPYGH81PlwzzmezJV0UzKgaRwLPHOo0YEx0qIHoT1gE3QuD3CiDgVby",
+	"7CaezVMAMfvGgvfQQQe4WQFczilUZRMJaTPGdxiTkSquRavdSkdWdAZk76zRdE7sW9bpP2z4iuLIDQUp",
+	"fm2L89ppNRsh+J1UWy1uGpJ5RTz91wtxtjYC4FJNiFvbg929Egjli0GvV9r2wqbvFjb58Zde/yt0J/vP",
+	"1pdeZ/vrk8GXXmfX/FRjMeiBjrwmAxGUR1mQMHXS2MoiXiku+lO1KFus415Sg39uk5PynZS4OddoNoY8",
+	"PpM7YDBVXar4Ul34ZxxeIM7QyTgRMtrk1z1M/df92LGIIIOCwtBMP263Fr3t24JklpM0P/S2yNKK+Esc",
+	"OlAtGsfMiHUlMGVmlSaEWHENzxZlee6Jh7i4D70XYDP1EHj6et3hKGQejm66CdyfsKvbd9Mh7dpK6UYa",
+	"PdRs7zpJcOts+0ZCZQuSzQs8LKrvpKt5VRbuLxQQ20wJahvBG3V2bQCfg6WvzuJj+3cD12OjtKPVQrSj",
+	"Kn6me74JFop92fJYpdudRpAS7qFq4JGwqGmVbDrvBwYwkUYga8qGLSMuJmteI8/Sa/QZtOymZRwzQi7i",
+	"OXKJNrZjNcBQS+PgxBZkN8JzlDBFY5u2eGWag5mcmTNyTpnHZDzTZvHyWnAoBZf7yNxe7A+G59CAKAP/",
+	"7aLDEQJE63b+FSlGsH7XyiT1mZCLn/VXi0T13ENTBI4UvSSnLjLvU2H0eLmzsGm6lrelDJQotjTGttsA",
+	"H9X+ow64E6ROwrQ0QRbM0uMM4JMJVT7Xv/7dlsibuNxZQmMFxLRv9g3REbKY2sV12R5t4b2wv0p/Doh4",
+	"41CtiD9KJXJPlBwy3a1ub5UPnvP6T/1fjgSJCXax9sLEZ1SNi9885/3u1rPui1U+u1YaxKqYrBZjc60V",
+	"KVGe+2TbUUZhxTz7tSyhIusO5ZdKMQ4Jmpk2immzmJQJTLCyafDuwwMUgCQkItA6smlXeMajeRvQSPGE",
+	"uEt5OFQSS+JFiuDLU9fSGbzkJn9txdZsuYtuo7LmWrYXiJ4Vpsy1yjF5GwbLu7ibk0QqaAWikCZQhfq7",
+	"5XC3l+7SJfGoaniS5ftiNQZQWjHXNqRtw5M+XBxLlcH5wcrtPnnMMG40X2d06e0bIIz+dvzhPfponjIg",
+	"Tc/2ev0nCEuE0aejQzQS+NwkNAR/gV5fUCAB9px+R3GYf3nqqbcurtiy0wDkkW74QvJ+6W1a/w6HY8pI",
+	"RhT6jR5qCCwfDQaOo9oUWb0b2TZAT2jTpygYWIE+4QLYFTMY/ygI+eSMGph114batjHVLAx8BPofPFHt",
+	"DLU3+wYKRolKBIFseNP40LQ+59rCRAG5mlJhk+WNMqV3QELvSVBYIME95uycCESuqFRy36angSKSFUJo",
+	"HbIM6GvXvt1yzRqgTxaxHW1yU3OWTyp4M2PWvi+LTWYBTPjtNDYUAD/n/jBxMccdzA9Od9R3un8ngLmV",
+	"/sm4OtV2tR4KrJyBurfzsA01itZbNrDKoflssUReMyXmCzKG0kC27Q0FTRa4q1F1raCbpw25PHZfYcgd",
+	"14NcK04hffImhsbeMsUu2tezsjpoUMznC/Iq30o6qAlPLGvreTOJ47cQV5lQKUl0Cm1pFqY+mztyzYQj",
+	"om0jU8ViCb9AJb1rY+XfUmbTS5PVbMqdGMIMUNc2XrQ/Q06Taa9U78wYkzgrzLM81VsCZ+j9IfTVN2dL",
+	"3g4M9PW9hivHTHLz8KlUTVO/5JKUbQupmBqQxfvzubGspEE2SZiu5wnD4XFrYfOihY4Nqw7ksr14k7rj",
+	"rCR3YYYwFP/dW8nNDcXr/FXE0NKjSCLZungxmfLVAmm+mGvXVhSTngyzJhHBgrK3JoKL0wcNmLWLMKdd",
+	"ReozpzYaksP4vG4cbqNHPMRo3PXlyMK6qeLd12DM18FKyFjVUvayPDLkeAayvTUbRYjKD18Lf7xoBD+0",
+	"OFFJJi9N9C0sTdGFQpVEpusptD6aYi1c6hJ4QeaAU8EY6YUE3cznsGqq7mccXxyy9bJRMp3ZBHkJBS9S",
+	"kAoXU81eEhibNN4Nv34o/Lqeq3qPvGn97KM92xX6hvJs3UNnvgzlMbdAx1Gl2+oFmQ/6SxGs7pZg/dAe",
+	"hTn5WOc0EVMuUy+5Xd+iFxLicuD/Lp1vArULAk25UDi+P0ivzYn2txKOKDT/jk7rIeDmJmvA9K109yOa",
+	"885Q5YC/i7tvgmghofpJzORMi0u00+9t6OCh0QFhsK31/VImREp8bmvoJWFqJRiXVWUHNL30fZyGY1ti",
+	"n3154HpkQqTlgrII+vIAqDsacRtcO5ujoPtDUABYwXHcRQcsjekBxNI5URLtbG1l6XFpIBBpNdFENc0D",
+	"nJXM6wpex3xKVhtY8ajkoT5/KCUqFU/HdvE04M4fp19/HA67j+0//zMc/vDEy+kzpX23rLO7IJq9bhte",
+	"reEHarcSEfvlyKejX02QokJKSPEBCsZKTeXg6dOgjTAac6naiE+NAhzPEQYR4speFR+yZ7u727ttCJXD",
+	"zkG0fB8xjhIJDaONgwxKTRngfrlwdRfp8ehPICr1m5OzmIZDZgr79Dj0MOxTrGMuw/1mzDgMyVRLfYAg",
+	"g4I/RPUKWMxgmOaQQZhXpr0RGVGQj4UeB+9evzs+/fz657cfPvxy+v71yecPR78cB0/2bVTEotHlhqLt",
+	"iiHb2doqY0i4RbMNGLr2SpeL86eTNFRaq0NvFYgJXvbXwdOnX/5/nf/nVRd8bj694UU1wp3njK1UBU1B",
+	"tWropTMayJr+Oau/ANSV6VJRtYLWU4mup/psRNxNGi8bgfIgBcpGNvzXyAa910u5d7TAgs86CzMyQ5KE",
+	"gqiNVb+x6jeibmPVb+jge7DqDc+uCcjQc6iEsHwdHY+NOhTPIW5bJLnZWJLw9N3ol7///9n7t+a2jaxf",
+	"GP8qXXz2rkgTkCZ1sC2qpuZRbGnijB17bPnJTAxvoUU0xY7AbgYNSGYSf5j/5f/ivX8v9t18sbfWWt0N",
+	"gATFgw62FE7VxCIJ9LnXef3WXvr07//496/p8eUv7988f/ri5ZufX+itl/wlf3d5dUzI9tPKgaMmCxz1",
+	"bx/9dQYpXYuSa9vEWv5c2yZqSuNbAneFmLuAl58eXNK7b1+6nlffOtG+On8+jev9KF7evvNqFSDz6wnL",
+	"vUTw1EzpCmsh+WuyB92SJLSWDdZmpjWbv2s2X8MxXLr5ion60tawwVlKZcsSYYwtZsoBddru/ZW5v5hQ",
+	"cT16zzz+eKji132fGo+tL1E6IGjAgOM6vLwX716zp4/bHUqVd4xKnAeswzaopNomsMUnbONdjp8Wh099",
+	"cjU87ASfd0N008Nkg3pOr9Nzqc6+1zmlOC21dR6U+5JawSBf45GDJut06T7uqsOImNi4T3CdpFb1dWFA",
+	"EAk8WAk0MxKpr4i5WAV4ngmaZ4Wi7cwELFm4Opnda5z97PJj7Ec06yiWCjPSygjDZB+ztYGapAKIEzYx",
+	"eb2XgtC4SohZqnSZg8Co34+oCsjgC9VLw4gfzACzqJTNgP3kaowruRRWCkGCTEjNc4r7lCYUlE/bvFvx",
+	"1sLKXln5QInLyUtQi/SDrK9IBu7LbGWYn/ejnh5OlKk1TOeZkbGwUCaXpTOJlCC4G7yf9WVeX+YvcpkX",
+	"x4ci42ieymz8Dgbj8sHlP8T4IIf1n7ruih28ecHOxdjr/GV5L/A+K/SaRW9evztmj/hINs/F2FD0Nwhj",
+	"0ICxz0ahAjJhrOW1J1rsnVAxk4QJxI5fvisXQoRREBAF6PB8CPP5V/PgzYvmP8S42HeaBKzoqeAp5XzS",
+	"X0dOvvjhp+NGMD0/kGkNqO7nQrGNH3463iwQCl6PhHrxnD3TSolexkapvpCxSImkwQNV4TfNTWaCUKFo",
+	"z2GpGMJXPNltI2lEDABcLv/j0ydbu/gbPLjXfvy0izZqnuWpgItIt5PwTVz33xgS3M1AxLSyuPpcMW7G",
+	"w6HIUtljPDnTqcwGw4BJY3KRBsxZ6oNQYZaAXWI8l6hh0sr5NQWpuPEZTg2oFASUojJOBcfsVgAxAaGe",
+	"DblEEBPKh0NdqPEo1j0z5RckQzxhVAEtP+W9c0HKH1dAzF0uGxGebgmk36aj1fKZUJ2K7FIQFNWwxV5k",
+	"TCG6Sqzz00Q0T9Fy5WGSqVajy15Qmg2RzrCBvmRDuNMOOjlUPE3lBYKueCCrocZ8SV163jq1RqmG8yQM",
+	"G3AVIwiXGLZCFar/+i/2E5JKBGg4kypUf0F97MNZDuyrTyAfoM2Yjxu4do/wl80uLIy9h6AjEnCGHWDA",
+	"RJpq4L5W8w8VwwVy1josmdzjSWLYWOdIwEbcZKLl+z8ej8Q73CBYc6Ey1z192gzYmVAixZNr70YZgsm3",
+	"Y4s6ksHh44Yv8rjZtVC2OFIcHCwbVQXUyYVgMnNLBNTRQIsvlAMCQukaremkhX6Au7K9vb33ccNpgZeX",
+	"l62032uKWGY6RSUw7ffg//DcprsgsDS63zciYxvRz1HAom/bu93tNvzVRDTvaLPFLGe08Ch4KOkdaQp0",
+	"nlPR46Cqygwa9QUg+fBUnuU6Ny0/B8srJybx/viZJZo/Ry32JhU9iWBO0rCh7KXaiJ5WsdlnfbhTLJZn",
+	"kt6E7rI0Vz3YjsCecSw5JWKWj2y/tqdECuauRWev3W62O8125xhBzbvt9s+4F3t7e0+bna3mducYQc67",
+	"u3utPfzfz9gaEMlSknAPyLQpI9DWKqoERttir5XF0RIqNnCJOtCzO6Ta/YqtFb9PwsTBOCJCs0XLhQNF",
+	"Rr1zNmorQ2y6mI8TeTbImOEXWKIefieUOzwRKY4toIFAgwNu2NZ2wLa2W7sB29pp7cJDW7tevMGj+lIa",
+	"IDv4D0tFlqeKRSgCWMjdksk5arEjm5mEaHtkOR9xY6qPMW5CFbkPdGyThE3A84CMQrc93mcRSEwRGwqu",
+	"jONM0mAUBXSHhZQsyA6uRl9cAq1FokXWNkMIWwFSxDOBNdUHOonhUZEynBKBC0WJHMqMIIbRahQqMrvT",
+	"odYj/msuum7zelqZLM17mcUvMlVq+B0cWhOqt+KMp3ECXNgKokXylvwNpGZmpDpLhEcGA9FSKmGcPN0N",
+	"kZhytEB22Va7bQc9wlU7E/v2N2QyZd1hsiW22wYloXiR2nWQil3WwbOJbChgO1tUAhJ2uxPs+J+a8O0+",
+	"6RvV/ly7ARy8Lfy9nCrpADahQfq1l2iTp8LgQIrafzAQ/L3SYWn/MtjqUwFyVmrT86oHDci3VDnxC4rK",
+	"4GlvgP1E5dLXEVUjQ9McT2xxEnv9cNRbO6ynk0TwsxzInMCrRjs5RK7W2YU+aIgEVER1c1EfwkLYuo/W",
+	"QqwW65bcPlJbG9nuAxaXhdt/qdlYcGuHQZqScmU41sWz7Y0SruholDckYDtPK6PvbLXtniLeFVdVECRK",
+	"dke6hSSsRBexIDAVjbDgWrCOyYlOT5RGALpo1ujKufowNX8m4LjApse2JKc/FqVtx4fs5lkEOYNMiWzo",
+	"xlkXLUcpRueJkb1W7l4+c3JE9Obg+Nn3luIiLNtQpGeY9NkbsA3kw0+29x4vwofhuU2UZEJlAXkstpk0",
+	"LBH9rCBpgSNphY+LHdhOkb4lgl8IY2UK2wrQTYvUiC4K3GhQKxC9hVrusujwmJ9Z6lz4VCMsp0+XRNkk",
+	"1r4QcRAq7/JUIOtJk+kU2AOKLLTaIFVnsKMyQb7hdQPryYARpYLHuLqHOGSQevK0J/B5oKo4qn1mrB4E",
+	"2gFIGwGLXvSbr2DiXRY2OmEjKmwstgSkNEWpR9rWnc6WK2BlhwDdnIIIYBfYMUxgGai6sp8EP2cZPzNs",
+	"I/rpEXW1GSoSLpA57IOiW8AoWmhMXFyhMpmN4fUJ75DRhOHIgdiQjdV5CBTTI0GQDQXOo8lHI6RWJu8N",
+	"YBVg+j9qJWgNIqaBEFkPK4glRRtWWAtVAR95quOxr4aiBDvNMxb9/jmanIm9k27ohayukZDGml3imN8Q",
+	"vqZhPAfimskelm+3qpdTkzcir51GmwEbCT1K3FNWyXTqZag8n5OxXUSvYm5EoJHr1Kaqdtl3qJ2BfPqT",
+	"FUzppAYlxEyaQ7sTqihX5WHGUYsd8t6gtGImo9LcA7REDaUxbnvg8FnDAxFUCWJOGcgSNhe251OzeDXa",
+	"9xKzzGoGtc2ivk5PZRwLFbVC9ca/CarE0NaWS3UiDNtIhTVvSJM5tS8AkYWfOU0Wv+HxUKpNBn8iYwmV",
+	"1aCCQok3PT0i9gos5lyMgZqUrDnWAKAt6olM0WnlBUx736BlUkNpRYjZYl91rXjJyi2oNZQELFco6dix",
+	"hGpg5TQcJovse12eJBGccXtSCxsnKiGcLFWZtb5wOuKfpMnQ47vT3gnVJUgAWEcEAzQKHDRYGHTV4h2q",
+	"mDBQCreEBHWf4gyhuQf2PlSJ1iPQ2hmP41QYE7CzFNUNX7AkAQqaJ4lbFqQGwKuMxvvlAiaGPAXmHhVh",
+	"hF1K2I9IAMUyuZepzDKQZhCVlJ/CwKZT/LuhUjoTWMpPiGZGjI0brUzALgfjQvUHdnYJ9P5yoDHY1Oih",
+	"wGUGbSUZ21IsrgwLGl+G6Dodk5Q7hPFYVVg4io5aHuLvMH8GgXAgCbW7DWPF0xgghmex01SDIobzgUAK",
+	"F0IVRQjpkF2mOhO+djB5ctEWAQtlHO5BaJko8S86WHBKhgFz2nmsezkJo9AVVpAbi7hQVPdLlgN3C0IF",
+	"7dEbR9+/eGvVzh5P0zFRa1vLv8V8LAyCjydGE7uMpmrGRKTN0n6i6xO/7pJ2ByfISykp1uqg3TOCqNaQ",
+	"Ibly99XdN7iAATMaOIGX674xdPh7iOaGTuuS5xX6p5NCak0mWuy13WPSqko3h0xxZFENCLIYKOGUDmZF",
+	"PmT/9gAD3bEHvhB90Hre17AStKaRs/lGJPXQ7gMngmaE5Y32ZvgFsrQWuyZLF1G3nkgMstuypAq3KIbd",
+	"nAIleZHhsbdnCNkmysGXPAXJkTAzQMzSeRL78oN4zpHIcbiDeGu6UyS/esvx1MNqwDDschCCrIJDbfKz",
+	"MwF6NU4XJ3sK7J2M9BU6c2kZNZK6ktQDEzFCeMOS+ARsDP+hAIxMpyVSZ2oKdysUld4riYC9VKsbbtqQ",
+	"PWuxyLsxolD1dA436v3xUbPzmPB9cyUzMr5FhC6L4v8P/IJbWxvIPWjaE0P9i2S2CWAHlxq2IlSVq02r",
+	"wA1GjsARrxsyNkJEZOo1nG8XCHhfXJaqizu4WNCi8B3QMqWamC8s4wE15mQ/u4IoxTpEajgyrs6V7yJw",
+	"ISXO1WRE15U5R4rlRrKRSJDUUsHPrZWXnxpPHDcD9v7brfbWU/wJ/9wLyhMhO9PwFEV3fSHSFHgmknyd",
+	"8GxGwXS2gU0dAPHGvw6pn8eP3TeP9zaJlp6OMxEqncZ4JdNz9v7bo8OjowCF3/I83n972G5T4UD888nR",
+	"pluD6mNHz5+3MaoH/jw8KuR7tNvglvSp1i4osGKzxd6QQ8yQBEcSATesD7IK0hO4GSpg+ci1e3R01GI/",
+	"aDTO+/bp7sHs2od+PdtHFOdDwVfu6rwVqI069QXdPJEVrUF9eRGL4UhnQvXGKPda5PBQbXyIU97PmlJk",
+	"/SboiHwkm7L09LkYN+nhZvtJoUbGPONZynvnIm3Bu6hIxrr3aJANk0fLtLm52Q1VB+s37u6yUSoV1bgo",
+	"bYLus7HOU9YbaNkTAcjiNvBKiUv2/v2L56hhe8mZLHlbO3A9yevtyS+QoVMgQLBecUGekU+DdsChO5Bl",
+	"QGITIob7iKoeE59EL89EHMIJEV4MQNkiS8ckRReo2Y5bB84uU9wStrHT7gRAfgO2Axdk99MnaA7INdnT",
+	"raFTV8D1SxZ968zN7AVHk3gsEXdKeWuBn12o/PTKBnLSRbe2WDS5OanIjYhBD7NzuxxIcpT4yWEPoUIa",
+	"I8np7IrVBrbl9t50y1I1cyOiFvuHGFsiD+KWx0MkjlHYb4eo2aBiZJkJ0jJ2msdnIqNwRLtkcAQIixBU",
+	"oliMhIqRl/atcZYaMNZNZBfFCsgt9kakhbTsG3XKo4UHB0qFOpE6A30BdUKekPzkBhWqckEVax91urYN",
+	"6ENWaPaZUxOQKYiYGTHiKc9EMkbJ/8Wbi8fs0eMdkDwwQq/EgpDzu8FHb3kmcLWs6cR/br7RieyNoxlX",
+	"HTvD5+hCmmanfY1bXtfc5ibcmEkxPBUYNHlpGVUi+tk+OxVjjcSPZ6U9gI3e2dpjEbTexOZF7AIPIyB9",
+	"4+YByEAoj7nD38OYSLTlgU6/jzYOkyXksYU1H/D0TMTFI75oeqiclgUSAnp3Q/UXtjsR1NL3NlDPb8kU",
+	"GpQNoYWYl8AvOqUXgVdYUwtDkZfMliWNBKXYPAPGjybIzoRR0RrGSYwo7M6Ba9wKF06A9G2Q3d0XlDij",
+	"M+rWDaiT9yFEJ3jeon3311/bkV3YrTYtmtkMnKcIGvdCPrqKxSeyFpW8QaClkGvXrRBe9nd52fRhEKsc",
+	"qAPZ2qJPTeg1Ip0K/iyOiiNJtIWVfe0JtDhKQ9HOluHihhOh+MbYO+ssi+ipQ/poKlK7zIxI+l0GIkpa",
+	"kGknC4BQTGTQ4vgF/tAWNZxicYpjGXGgI/1+i70u5msP86dmcca7KI5FntRbGrFv+yPzdfUFt8pNWGWr",
+	"vTnSMrImU1zu9wrkI3TdaU7qdXHfoMMqk9gFRSFX/IJLjPyJAhskRS6EUMnhUMQSCRfKvd7EaqOGKZw6",
+	"vbCWTbRoVm4ueUNS0U/c2oeKZHJ3Un/NRS7ggltPk2UHyHWda4gDl0xjfzUvMBSjp1UvT1PgQa1QTSw6",
+	"6jyxtXNVlhwPA/YaT20Vnki72BGpfaGyTqdvSr4XNMOldvC0B06HxtVRwll6qbKLq7LCnK0AtEvZkyOO",
+	"nhD8tpRwYvWoUhNWCSDDCypYeDTQm2+0NQzCBxRGgUiXrGTE7Fy0DVnKbIg4nHnniKTIC9wKDIKuWL4I",
+	"JTMgfN1xyZpZKL4BGUQCaNMRAdSGKXjdWH8+KCXSBZzHJZnC9te04RVN6tLFh4XqTF5YsynOHbllJHia",
+	"SGGyExyzr7iaFV85oeMQgzWcKE0BERSLP2Gesf6VvZ3dJ4v4V+A54IWkQ0fZeESuckPyLhXnA4GiL+3w",
+	"U18iDstbpcTHor8fHjMfuRHhuXPmoiRxd3LKmuxSP3SpahYZ0NAtjl7tT03fLFlP4fqlbCiygY5LDoUM",
+	"j4wPODt488LZkHdYpHTW7IPSGzGdhmqnvcsiaqEJP1nNJbKe/5I3gHRKA/eOJzh5E5QIPJ5yCQclRsMM",
+	"Gjc0sOkum7Clo4C9j/SXAOOdpGQjGSixQ9uwIGA9jvgBNwOKyqyYwTZ2tkC19FYSaHp7M2CXqVZnDKke",
+	"pd3olPjoxk77ccB2OiDbd3Y3AzbkCSjooDhs7LTbmwEzAz6CB0H0thFnUqtmn8tExFFQBBX4xB0kccDQ",
+	"4G28dP7OgxQOTW0GHmIcNgh3AAazs+nM89Pfu4GnWg+nfnUEbeIxqTgGZTLXoMywvs3GThsWqhJvTOzR",
+	"uczpCdesCxxxL7rBT3yNfeLfQHBAUbIur3IwhfAsGW+KFdZb03xrlv3Pud2c6u31GxtMavXFfWrRSmVN",
+	"VwxqYjDOOAeUUpNhEBYKlYRTIVSohjwWXXImekVhUmmjb6c094D87FVDGl6QCecwaVQlnTFUkVR93bIV",
+	"4SLvff7wTgz/R6QFDTNieCGQdm12nW+asyH/RaeuQqFfPbqHQ31hV6+Q2jkaqFBFtwZTSnD6yeuS1Ral",
+	"YW0QFYdSAd1wX8Py2fJrRCJQ96I57peWO9FnRXrbsMXe+hBoaAFGEyprAifVXeXD4jeq5Wa6TJ4pnVp7",
+	"6VjnTgeHhT5T0oiSxwejBIvZy8JZEotRKsirF3h5ofiyyR0D+tQ0uTICZG0bwkFlDUEtsPXjntpoB2Jg",
+	"6b53mymmy4HeZOmPnttecIeRQYVq78nO7kIc6snO7uZmwKJ3NCj3/tPdvZ1F3ofnNsmKxln0UqrzyOn1",
+	"1g6NJwBjWhPZE8qIUqDqwYj3BqJJ1RApPLXcJcefsTv7rnn08sWzwx/fHeI7GFCeYTQ7hrsevHnRKJVm",
+	"tHUWPwcNPRKKj2Sj29hutVvbVJBigIHWPjAaPpzVQVRQKJl1JRvntyPDDpyJVFxQ2DmcMAL6piRL1Fzw",
+	"HTieRiQXwiB5gdPlKcyFlc8L12uXRfBWF658REvnefqLuNFtwJk/wNhq0yjVETSN7of6KPfikUdoIWh8",
+	"DuY+6DK3PwYNf+JgcbbabRd1LFRma5cl1hn56BeLMUNx9fOzOWASmBiPIc2zU+NhQVqwlTvUfV2rfpiP",
+	"Xjn+S2905r/xvipN0Hvb8987ckICvfF4/hs/6uwAhV6XbbCztTX/rRe2Vh0+vzf/+WOtX3E1fmtJM7y3",
+	"u8jKvVfi0wjVQHple6Glc8yWshny4ZCnY3tz/MVpBA2qCvWhcYD6RuNj0CAlH/oYidQCteRKZo1uwyof",
+	"MIxyRANBb9HlQKgbJ75Cw17ualqehFnB1Z3F5Ea7Z0Ej0T2eNEHtaQSNsrGJqgc2ebFVQWNKcMNcCAzK",
+	"S5qoNVB/fjk+YqnNOtgHwjwDFeNcjG38nasV6+iGNUGQRgQSu8vxHYhUdMugTWgSNqH6JUeNeMDNoMUi",
+	"8mpTLZgxUGUXyG79saSVUBYI6F+gt19KUDWhk0Trc5aPvI5L7itvc9q31j2ys6IveMAN68tPpPS6MJIZ",
+	"tA3151riRjEZRBmWpm4l0QkzTz5Sto4w2Xc6Hi9At2x+FFI6i9bQ/b2BkkKJb00DOsACNLoNu8KYwKER",
+	"D+BDOS/ezrvxEandMjTSIpx+ruYf2ST3Cfrcuf48y1B6ja321uNmp9Pc2j7GcPxuu92i0oA/V/FRusho",
+	"K6XGuipPkmp9NKrNPbM9eKkTwCVvdBtDMTQnnZMffm3/fP7PzqA93EqePmurX8/fbOvd9InZyzr59sXu",
+	"5ZNPe+POb9sHu9/BneYmO8mNHT4NYPbGEfcuPXo3WxnXcTz7U4tFrg6vL6X7/u1LZwKimBWij61GYDOx",
+	"cCvda7NGYh99ZDvyj+NYvm7WujP/DSon94qcNddgyO0FGOw/xPiFem/ohc72Qhz5JU/P7Au7i6ybDb0U",
+	"8SsRS16SFWZcbssKv11OCHtDb9WdxxpTRZfCh2Tfh/ClRRAXT4UtfUwcDdkCeTyKmM/WTOdj1x1vVNDR",
+	"BEjteD+nV/qBc9wrWYhuXCkodYY8NC3pEJ25vqjTS7UxTZ3KMzlP8rE+J2/WqxOGRnycaB43M62bCR5s",
+	"GIA/sk20kzVtIehayan2ENT8QA7kebJW0Jiw0QBpDgr97tHvMv48U8l7iwKWKVtYLErEuRgvq5+diczL",
+	"LyvoTl89b/7KGWwdJTv2+3oPtMidhdjP9fncg1U8/y6yVSjtHeiUlhpdTVpX0zOXUpRAfHne+PxxikI+",
+	"ovuKtGelFmdpvG+xXavxBswjPbCSI5lJFzRiM7b3baC0YUC9nEtQZqESKnZ26s6uS6NqMewFwUi8XQ7k",
+	"iQGnpBjsdGmVlFq6SZX0Vu1ps+kfLciaDl5X3n+whJMu6T2RUlenpXcleXphpklBYyTR1VHH7zA9gGhf",
+	"DIoCxrOkwkax2MCA6UzVgOIJTY65D5jpklhHOgYlevSXQq6KWuyw6MdnOvHhNFCaVCzyoEVRECqO21Ob",
+	"u99lnJlzORq5vNihvnAuScEslgj8ecZHFEQFU0SPPuVLEeqAc/3rnp+6JF2Q7KJucUpIB5EzlHq4glCJ",
+	"T7yXJePKY0j3I1ibyGacvD16xnZ3d3bZ27fvXx6yIY+x7aO3h/9kG88PXrz8d8B+Ojz8x8t/g5r76vWP",
+	"x9+//PdmwF78eHz49n8OXgahy0x99vr9j8fw0Psfj1+8DNh3/35+8G+24WJJdRpLxROfQ7l1/B4ebnaO",
+	"3jJMCfNth+q7f+MHer/8Gy7aT/94d7xfgGe5hOty1ITL8qbUGUwVCVV5IYIilt015JO1bYo1pffiocM5",
+	"EOgAwg3gVENFed6WBVNh8lLGt0tn5hQ/55alks8ZaXXS06qfyF4WdVkE9zOyiTJwiqkHC2qwzyI4XREm",
+	"etmkdGvBpqOKQSqh6qdCYH5HokEKoHDQVAy5VKbFDmm3LrnLB7ShqUX8UCpMnmSluFBEA4Ph/oRO3Tgd",
+	"n6S5ikrecB8COhCJzYkHBitismdstduUZudyBvAIXxLYrItWtMNWMausSpGGS0g4rbq4/rJsg17iVqiO",
+	"/WnAVH4XUUXLhoklNuKkgBSYFoumtbErLPbviMJdVzya75g8AP31mqZ9wvqsqNUlvbhTV+p+ux00SlvT",
+	"6DbgPDaqxXE7QQPuTKPbABryV6Id+3hj/vp4H4nCX4/fOzhMvI1O6W5vN9tbxx0LAvNtu9NttxtL6L60",
+	"/sv4CZa1RWgljvm5UNVl47g6H34v6+4l64JljY1uA474FTNv71n4GzwD5YOJrVe3x0HZlJvY84v388xu",
+	"9qCbbdvNx2DGmIs9/n1GT0UrV/bkJ1RaBnsVCW0RDa/dhg/te2QtbzYiarHWPy59St6k4kKKyzpFoUrl",
+	"uhQV45CUkHCUyRgqEYt5nJYZ33dURL1mePTLHAcJCVsTrpHDY342zy2Cz3wOHrwb5c78B5Y2FiJ6FLhK",
+	"9NXvyrJyNh6JZiWklEWp1sPSd61ra3t3tgR0GJuepbvoMCScUYv5NUIYl/ICubBLELynF6j41a5O+Yva",
+	"5XRhuKGqrKjJZWYj/CmRt6dVT6SqkMFaVwVgYxaDRFgzkMy6ZUE0LQRNFHrgqmqNcW0U7641yoetUM1K",
+	"G+tOp6C5eElpXH7bVD6acw/9iRxzeE2QW8DSjTjmzizkaQtVnauN3VdPG7AIn6ZVsl9YAZWijmy6RiH4",
+	"YTGHeEzhRpWgpF0fklRBcp2OS6pxXtypPWSK2NZ78maTWoxjKdPZer9fmVwVXTjyU9dD6bcKqZo1Gkup",
+	"yuNxVIqsLTW0CGvwVEjtTTgpKxfqS5qOFnNf+uxETC3JzASsWoG+XU45lClmrefGJpBQAHw5Vaea0cgS",
+	"iTZCF/xVLvxxtQ55lcfU64+3Zh23Pcywjl9TaHwQATS0QmvH4tWOxatZy2yWcAfuRUsBv7R3kdaj5GCs",
+	"pWaPiKIs72osNT8zvpZQdlDMyV2Bgio506ovYeGdAbWUSccwvVoPGbfhTIgsqVUdkuXqZjMc4p2ZzV70",
+	"Ea/vrixsPKlGrbjys95c5o47XDBKSwKaU34FduBk0kKzE1zV1LLWMjqAN2Ytuwk+ZBEw/yT86K7V8LLR",
+	"ARSmMmkqmRxkn0U1xy/ybgaXDCu9fnRXoaYLsNZ3GU++TGDqA2T5RCOWUSjJ/dPoWm58n1XK2uuxoJwx",
+	"SoVHmC0kjfsTNlovsxRK0a3ILW9L8Ag3I7uEhPBWK7t0MWBAkRrnSqPFlMOMNe+cGywoVegAlTwI1WTc",
+	"gUMvMC50wYO9eL+9KWHQo4ZOljzys+IgvkFgvaEdzeouyaL3hypfoVu9Ii7VOicL99GJ7p9gtcBGp93d",
+	"biOVU+JT9pyPF5K6zED2M2jBNLqdpSWt4lx/GWlrtkdpWuYqQQJUYgF8YbC1QHY7AtmK0hjmNWK0k8zq",
+	"3Eu1DqQbkNq+EhfSfo3DaMolVOdBKvuEgjqH0P5sv0+obCSu8/u02I/T4BottoBbpwTksbhfZy0F33Vg",
+	"qKPfq7tWgockGc9xrFzpU1lEep72qtyx5+TBSO++MPsV6B5lIG58nmA+puVPwinW6XgeOodv7xi7n5I/",
+	"J6EukrHtGCGFelyxjQhEo2jT+l6A0W1EWAA52iyqXdbUpsfyjFh/vKjOKM2JPzgFQ5qsYr+A7PqV4YdU",
+	"lnkRIJGpnV6jitxHVJGpbSxxo7daD60Qj7+sijNSvev3GGzkAOsKqKlF61J9L6/jIxRl3u8TfCfiwskM",
+	"fkexDmODEHjNZXs7NUnroUUoNxoD90cW1lazkUhhkbB2Eta/HIhUtNiPfCgIIpTq+gahQhQuBPpCNCwV",
+	"IzakysxVRHg+jEiFQHxZPBFzLtWzgeidV/RtWvATDLsvoo077aDR04nOQXr6ry3xJMYy/PVhyZbGvzuX",
+	"ivWwA1DtRWxOYGscWzAj0ZM8sbWL8Ag/F+mQZzrRZ+Ml82wry3qb4CTLLpr95RTLdxQ/1S/nEqnUPv4Y",
+	"Fu7jrJ2w4ckFt7Vrv9gOwd+2h87H+RsWNIpqaXPGv/re1vHTgzieG4NLGIA1ECXrONwvYGxZyCZCOjki",
+	"f6YCmYBFzraVCWwmCla0at2yzwsYBCUbrBX4G5GaDuK4TgSYJzbNEIi+DoV7frAi0N1mhufoHiuvPvYv",
+	"FonIxLSA9xy/N8ziEnv8aMLNhUHuM06AOnCfLcJtLJBJIeLUSjIWDefaMpZznExrijuzpvpAstdhve4m",
+	"ff17bg4mDGpLGlEfLGWkE1VHHIuKi+WluzcU88pA7ylSOeCmOTHPehvg0oppHZ0Lro5jxko3E7uxkjEO",
+	"oZgm6dM18yDXKsnXp5IcD2oOzJ86lvtmeMtDh4i6IXn4TpCjlqHmdxDkPXErXVgTynJThP39KPaVrSmk",
+	"2gHzb0zWsN9ssUNQMRHFqVx961yIkc1XgQUIQoWhSN6AiXtl7Zf7ReSUVsKXf0BUCJGyvszYhtd2MYzg",
+	"MlTOuRagnmtdaa5kp0wnY6CwWKBBmEv4BI8hyCX1sUm1mBKJBbakYhFHhAagjWU0FqopUC4ftpowToT3",
+	"ZoXxRSyduHNN3LlvawOVcDWqmAFTjGpnd3V28IYGfLdRRZMWUIp3mBdfdE2D2NqqVbVqXZE0TtHdC5m9",
+	"8IJ7MxeW2bfGrzs2cq1jWu5WBCCe9OCsYtfM762azG4pCuSaZrElwjmMT3q15daCAmTSZb0+G2issKeE",
+	"rWXXpeqfGGBnzeKVJpFS/OUv2Oxf/kI176WhyGlyf1A1PizAiaGLtvhPpoHfnyH00+x2cXmM6EHb+DYL",
+	"83Z7u/dXltm/WKajAAu4sXKlzQspLkkqwZ4tOJkLFyyAihDFO5mqbWorCkqXyBt5DdMOv9QC68sksyVL",
+	"QcahKO8aQC1aUTI+YsU5XI6A1oIWxSPMrZo+PBFyMzfc5qBYsqk9C1ydNfr4jaHAeBhfJdamAOPpNOpj",
+	"buD0NBYVap7ZAT0nT2owOeQjWxDPZFw5iDe7ti12wKJvIzdu3e8bkbFhjiVTqfIdNyz631vfRbNmcNwu",
+	"QSfVzQU2beG5vKBRzp8GYc0VM9m3aHGIM0cHZcaIn84dcaZvYrwYmDV9T+Cy492oDK8z4xx46KqFB/R8",
+	"ubG4S7vAYEpoZcuOZp7qQKXOG19PEFlZDYkpzaGuP/dYWai3oWQrqCRLBqGt48/ue/xZpbJV+etV487u",
+	"GjTgNkPPCNfWFQhxzNTWu7JUix2wrXZnsqKmjVFmkiLUThPRZUrbPDFXCnrADdbXJLzRJAGGR+Ylrsal",
+	"irXQJnR86QtRlhYZa7+rmALNjl0am5cDbPFZVUTAjTFyDY3mDuTTVmg17qV+nuUpFXx12Kselmlzvyxp",
+	"UTyFwQqsrAYwzT5tbU/0MJaV3anRbwkjlsxQdgGx5b3pHBFodzyiSDub0odos7h8AXVkB3Wlnj2pTm8G",
+	"FAuIveBA99gy6GU0BTTQ7bT3VspbsUvmcGELjFoXuviNmShau1GpMm1/a+JvdkCu4jWcK1/eVqeh6iXa",
+	"0FZDE/BTU/f7E9tmEV6rW2FBHifPgzSEYmsfdidi4mkqzFtpFhfCP4YWECp2TMtCiaD0qNJNfBrejjZb",
+	"7GBKC8ET7hB/AqZ00wz0JcLxJqKfOddoqE4FpqfiJez18tGYKW3LvR/7iwE6CbNlL7VinJ2lNroeK0KX",
+	"dwsLDCMaLqXg9XPDk5I+4eJL6QUQbAu0XBuRGioleCpMVqpXh0+WUUWtXoe41/5UYEJSQKVWXdn1UPV0",
+	"kgh+llu84+K9qjuMJlxUggdGb+GVt3b8hSg1RiXyedob4BLbMdNw7UhylcmEZQOYBzyOd2yfnYqxVhTM",
+	"EfNxECpfI14gLrevCH5QmjG7FNACri0ZtQvRkWVaBwRFbWsrW0Xukhs2SnWc92CMpzmdDCxuLJLY4jhf",
+	"iDSVsYhYgqX5WSqAm0itgIbEIpGnoK2JZEzlfOGJPBGu6rXHS2aE7NENFdAuf+UqVzVAulZwD4wyBjbg",
+	"0phL5AKvAAwOXgmVL1OVj1zCst/4yD120uOjaOW8Y2ihdJfuCRrygCf979ERvbiA7GN+VxCRbzNeeJW5",
+	"rDaLleFpy3hp69jYB4FROy0GoadhoJP4S6DWVhRfnMlrCyhddsOtgLHdWQBjuzOBsT0PTbuzAJp2p4qm",
+	"HYuMy8Q61yxRn8EDGKoT0liRxJp6OUkP1cBmKzp5dIoWqj2gG/RgMI8mdD5Lb3G5Gu3OD3s/P9v9n/a/",
+	"aA5ZbhrdnfZeUaGcilN68QaURsq+mwn+vYRLdJHzfQW+8JUCeqiWxBeulcmhGX8dcjMvv5xNpJfvM506",
+	"sOEJga8q1QWzxPigJJwH3rbt5eVgWtIOJkRqvNIVyfmmcItDdU+AiythcHBTX6g3nPT+wrvvLudB1bGG",
+	"BmlSB0pWXqUvr3/PtraKe/aONHFldSq0jUzdtCqsK1yawuZxRCaP2ik902kqehmh4kvDiugONIuQo9AI",
+	"jx9C+87PuFRonMWHkNb2dAxDGkolh/mwUaJpznDPM5YIbjLW2QU5UqMFBjd3Kn4C5ETbIHBsntW2x6y7",
+	"06pOvjYN+Qs23h49Y9vb23ubQVGmZpr+2sIU1QGViDZQ/JvbTGsgZIWZa2orp41VN0Q3ayC2bT2fJGEX",
+	"UicUA0mK9oSJx1q4sIkSvgUqaXQFgF2NuDG1IBlX1sNFReaBoHRXKMTVdtSrEbsfPhB3VZb8OpG5Jxj8",
+	"VYgTtUwaToDl0cXwi1ooEwzaDaL4WGbODwP9e0Hc74l4+RK+N4hQNs5hdWzua5k0nFvw+j68L6vbH9+Q",
+	"6v4gostLa7UOMl8iyPxKHvdFvYCz0Iu+cGj54mHlZDz2qBRKZ6ImuBzdeugWscFfkcqTJGK9RPDUhIrM",
+	"5nDXB9JkOh1b6zQCaEQUyBvts1zFmsoME9RZYUXgvg7fsMUOCClYiZQN+Zg0A05D854EyxrRuI6VC2Xm",
+	"8H5g2/1kAkIetv1JGz1zydPYdNlOe5tFfqujFjtC70+oRMpBbrSs85tKbBy8tjMLda/FjuVQeOBP5yak",
+	"qHaL78ZOx3UVRieRUle3p08Fta8e0H7zpvR5ke8Op/z3EkX4ybm3y5qxRNRTuloTaOn/UAJOrlTMSNUT",
+	"7JVWMR+3Vsye+tKh8vPi49fs9TbY6zqw/GsILF9Yu/UgieWX7w80+J3hgN+IZrVyDZIaEeXKQiR8FoJ3",
+	"VW0jh3hPF95wqgoMGi1IBiChYKDEEBcoE8m4xV6oUjUmkmsq9kdpfAFg7IDiaiRdrSbigePu+AqARbQF",
+	"FeHOXKtOuHK5cUp8yjDBDkWmUNHZZWjhHmVOCmFXCSGBE4ioNnR7ZyLkp4LZe51KK3frl79jOHC7tAfm",
+	"fMJ0fRPFUsqu+y9SMWUBEaKoTrYWIm5DiFjZ/2zJzLGnMpXjaenLibP+N/w+NibcvBMCs39unwF/QoUM",
+	"gW28fhRYI7xlWeQAvsLV9KjjmMHSvl3npnC0t5hrjcNimu7elMeihqJ3S9rkafmWSIWmwSp9v0V/5loG",
+	"/TJla9YyKJnhp+7cA4K4dqLsQPTOm1LdnjD71prCSuHKIMylqbzgSZdFXsSlWAkv5Ea2drxhkY2aP5EK",
+	"RLUDK0fqiZS7UlbeZDwnBW/u2MBtAtVxXo60pgDphTTyaukQRvRC3QvxcG2iWUtXtyUolDFPXApsVTpg",
+	"ERBFrN5OgoU0obJJxovcX6YwTQezMdwFxqot9vLuhyqC1qUwGQbOYjy6I2uehoy0MfI0EXOqi4Rq5arx",
+	"a2A8FCFg4dFd4oj9TcsPZdp8nyQHfw2WA8n7YoKBBm0sE3cjGAgVu7uP+9tlkVQn7o6VRQE7rDrLznyu",
+	"bV9es+01216z7TXbXrNtz7YtZbxl3X/Nu++Id6MOfRes20Ym+MRKuGY8y4SKq6p9iYE7/X511ww1sebi",
+	"ay6+5uJXcvGvxDT/gNkmUqK1xXxpi/lXxS9t1OYcgEDC/7OuwlpDcxIjfgShMPhkRLiLooAtc4GQdQAa",
+	"o1RgFFBWCiUd8AvBlFbiZmLxv7dzvXZgPZWSrDhmZUbH8fcGlYq34AZwhGzyTT/VKmOxMPjlEnD1mF1c",
+	"D1aPVZ6di1XlSYInU7i/S+Bl0IaLbaAfLVS9+zg/kRhkwcLx7AWcxucVS6G57ZjBxO0heBiVS9bx/6vF",
+	"/39j3DlYZwKsosXUE/1E8AvxBVSkMhISK4CQuhU3J7pCyxbQUHkNCho4sQ2cYAMn0IAPxKOwPwePtIKZ",
+	"FFdmrV2ttau1drXWrr4gJ3zF03PGzSyKuTZO3hsFyyIBfgFuG0vCEIRhLhZspPQJjDVCbMsafsp+LBEG",
+	"G0pUoHnWwHUtz4CVfjfQl2sOvObAaw685sBfAQd29HvNce8Lxy0SqW8xTQ3tmAVrLKqqBRNlzxDWdpFk",
+	"tlCZ/PQXzIXXFURvhNdusReZYTLGlDJnH+WpsIljL/oTGWyhsilsmAY/gHbI9mqIPOgkrkAIpyIRmHRW",
+	"YutKXCJSijQIka1aoTqoHzwQpbEp/ZarRBhTxDy4zmEaWJjOkD3Ylp8j+kQyh6RazGRjpWy+VAy5VKag",
+	"iJkpCs5OwhIHocLKNZmxheY8tsuAG5sW7vLx+SnI1Vgdb2LbWuzA5eGFqjYRr1g5v7lXAwSs6vMtOnjQ",
+	"KXke6HkCAYBg1yhZ0yJZlTL/S1byLaAHCJVXbeFAYRAOoeiV351l8u50Kthtq1m33xZU6OvL/iud2T+T",
+	"EPlFKu1djZNbV2Gvda+F1/1awNQJSNSV6hRcgX8aqpkAqOxq/NNQLQKAyhbBP3XIr1cAoLIlhHY7p1uI",
+	"5ftK0VJvBYNyGmxyQQDJUDkESfYQACQLfnQzMJLBfQnhmIMkuVy1x2mIyBuAgfyioI93mer5teBDEgDv",
+	"FzDJylJFFNq5Cd+nN8WWHaArmFFxgmsr6tqKurairnM91kZdJwS9s4WN14ke9z7RI1exvj0O/l4hQClW",
+	"a+YmK4W+Vg9Pt0A01X1LVKiSXMnGYqOTsEpYplPbLp6DdJb12OOHuvLXJVsnoebIjA14jAisqsWcQVr3",
+	"Z4K78lRYCH0s3dJib8VIcDQ3IxoQkjtsJlRkBUYjKPym3C8IGXQq2JDHguo07MOKODQhILgyMyLpw0P0",
+	"5uKW1NNU52eDjJ3y3vl8U+rBxJDsOC00BhqEiXhjyTdChdOpp9LiQiisd8GGMlbybAAqnauul1q7uLJl",
+	"9bAIYA2LYYaPDTMaSG5E8EswuBfTfMKW4SOTOJXig9ULpi398FoytraL7FKHSnyy5eFMuXjmkI9h2qXK",
+	"HTRJzi65zBJpMqZBaSUpdMDtGguhQkXUQMRsLEUSm316RqgsHVvrPLQh1dkKoifsw1ryXEueX5XpdR/t",
+	"QAtZX7sl6uwKoHpnXuFCwjK6scCEfCdl3V9JuUTzHFlFklChrd7NSPVwdJ7EwCmKEqNI0rp19t87N8Zi",
+	"rdmqOXYp4+uUbB2qtXA9B8bXCRElienhCNe3bEa8FVPfPYngyGOZzUlASwWPCU7XBhIETIlLn3LWZZcD",
+	"HbB+qoegYaeCavMG7HRsowq8jGLDA7AimQ0DoPoFWcplAiSQj0ZCxXgMKNqCm0GzN+BSiXifRUMxNAzH",
+	"zC5EKvvjKFSxyEQvMyhBSWENf1g+GOmbiAOWiqG+oPiPVGCNdOj4AFPjeNlASKIy1igWMvVNUgwEVhSm",
+	"HyzDgFdyBevD0YDwVvAYZMmsPCWSyR3esKA6xG8txrG9LFRf2dcWpgLHSLJtJImDwo2wNrTGWJWIBFh7",
+	"C0MFcjDpHr66NJMxbYw1hA5QWKbXTyTwW8ou3Gl38JWd9jYJsvh1qEAPyDToWVTDHsfkQErhVhlCUyb+",
+	"5SpIgypA8uzIl78PQuWPAfZAuXRWy6nQCdeZNCziSqvxUOfAhWJpQCzOpRlgOYdQKZHBnWU8joEn7PsR",
+	"dLbaVBjO7WBleWFUtvvpuBA4XLOTGkG0P4BHDqnhaQm7eoNew0H2g6CIl1Ipayy0R3EYmCUo4Z1fc4Ep",
+	"V4pjcEQpkXDRUAhQr0Egv2Isp2MaCK11ZRyNczHudhr1o7FxUpWhDPmnl0KdZYNGd6vdDhpDqdznDlJK",
+	"IEyNbuP/fPg/YZi32+12E//tHOE/T47o4x583GpvPW3Sv4f4z+PH9PHxXhjmR8+f47tHzw/h4aPDI/zn",
+	"6OiQ/jn6+Bfow9x6N3cxk/9VIPKaLEWL8IxNxZ0srtcG6Lmlc7tZ3d4zkb3xGGl1e+xfnbXLj6/c5IPm",
+	"z7z5W7u512p+/HahSfyIyrGNfQOSibDH1dtRyYstFfatmwCQvMUvC3VWN67vFh7T1twxZXq1Ec1Rql8C",
+	"MV5E+36Wp+bW1W+gjCA01Ck/rxWwIDLWWSp0D/KL10nCZTUD9tbKX8IzQK9koCxJ2oU17I5E2uh2gCfk",
+	"CuRMq2qYulAFz3hvOWX4JlKDUXSmzzKR2TwIB6e3m4piT1G2LJVng4wpfYkSs7Fektj7qMUn3suQyGsj",
+	"QBPmKZB3Mj2epZJMqyRp1xS4ishYAOJQT4DY+xNpOWSKDXBcodL9fsB6iTZ5CvJ9uQFv/JYpsyHDJCMO",
+	"dBKTZIURykwqEBV7PZ2rbD9UFLyDocI4ayUEPG4DgzlzQRhk3HGVf/upEC1GBcgNaBbYOFM6VNZSa238",
+	"qai4GKE3XGaMJ7bgFdgarTxKehEwBmv8yHTETkFHLJl1aY/QkJsKL0zubbGYj0E34WnWYgdFjBgwAqlE",
+	"Ifl22kG73bZb14S3rF3Y1UcG0dh6M0nytm2J2Jm7vkGZDHXzLpNk8zGCp70B64F2adhQg47FiZgO+Rg3",
+	"gvXFpfVo4CmD2eKZRwOQNafjxJX4lJ30kBtEqMhIlQvj1YRUtBgKFXziUd0PlcqThA15eu7hM2sk6NK9",
+	"mCNIl2/QIoJ0NhDGBW+YfWYEvJLB+lyIlCd0Unt6OOSmwqc/dIKtj/B5lGDl6T5PjKhn00VMc5lbW4SR",
+	"+VJ3AGLSC3q6Y2Vh99ELQjxNOdYCNtk4cYWwGzNkOztbci5Jw8xI9CRP5G+4li32jBsqlA00TVlNUp4p",
+	"DTpuRVh5LtIhz3Siz8azhPtK27Okv84yMn77Kf1zOENQrhPY576zdB8LSaFHnlhQ4GG1JLxbfyIwp2N0",
+	"JhWuQ08Z3X45J6JZRMeDRq+v4B3aYAcLL88OWPRt5JxUtnS6o7MG5sQNi/731nfRdQXtanz9DQje74jJ",
+	"ucHW6AYOdcI9UirTT1R+xpyeLiao3/iMntuTsg9HJxZ9nieZZ1jfmBZ7a3v0GeeRPRTVmWy3Z9CtSYyi",
+	"RcfsBvbK1eefHvuxFTS6VTaZCjbMk0yOElGQpyFXY2tcMVOlEi55koCU0TuvXordGeQoE6Pa+dj1ozeF",
+	"yoeN7ofdoNMOOrvBVjvYbgeP2x9RIhwi2JNU2fZWA2mzHMLTVoGlD7ueNoDUdybSWj17KP3EM3v2ypYc",
+	"9E65VJkJ3+ItWni+Du2wnEqklaiAcyGJmE1UPHRXFXJLqLgeD2vbvTkfMwsmU5JgHNgWvHLyGw6zcZin",
+	"eiQe/ZynsjfAOJxZtGKJRKR3iV5ICS4Jp421I7niJ51yFgesPmel5Ep2HpmbyeV5sCr8kbQlGunolfX3",
+	"sjh+tRpfUnDqVPlJDeCWNfqpnZ/vMqweoFuyCjwC6jPTNPBWZHmqDBb5xiAvniRByRnu9wiVRd4blLJk",
+	"8WNVWqeMJanYXpvUVd23klDAXBQstbxPpgQvaPBSVyRphSoilVPEJ6An9/SQPMu+6mdkEp2BTsiAqIKo",
+	"6RKasS1uQMaRSoDqG6ro74fHrLI0UUmPZgur0X079SI0RDnDiK21VLN8+6RFcx/qJpTOzwYBq85RmlDR",
+	"OqXX0Wl/FJ+cXksVZddK7VqpXSu1N6XUVtQnpS+/uIsIBLpUGBiOo04lOt2vp9XVUfvE+lrdANPma1Sf",
+	"4jWrABVfTJz4jwsck7V6ulZPb1o9vXldcpa2CMLIBCDFTemQU7epynJgkiUxwjez29xuV2jQbK1zCc2y",
+	"IlzMUjGPp0WgtYK5VjDvVsEs8cFvzORxXOucN6tzOn9hsy9EbOb4ot3DDB9GmS8GHbSX5Bi7mIoLdEtj",
+	"FOCnEfJ8rYTZZ9wJNkYg80zGLk5SXyqK43z/9qUplfBORZZKcSFqvITY+9Wq1DM70iOc1bKpLF9VYEx5",
+	"KguZBmHK6+iY+xgdU71fJVL3rPrDqnEyxcW5B3EyMyH8UsFBAudAMVzoOMisvFi/0m1jG6/zLNH6PGB/",
+	"1/osEQE7GI0Sseli02uCJyjvRfZdwgqoKmgByp2Z7XKgk0L6Dxg3TPpN2nh79CxUu7s7u5uetCEY30CQ",
+	"1amXihiWlScsV5lMKIHdk09Q/JB6Euwe/pLlqRJxqPB9ipQ/FT2eG4vkK9ILkTKbpvpLbjLGMQCeBgAb",
+	"z8xAX9pEdoqkF6lAKpxSjmklcMc+oQr1HZ645OOAKQTlK8Nj2PgZCiBvsQNvY+txBZPlmbAsw4baEN0v",
+	"9gtmNYvOX1FUDVsu08drJy1eCwlvNJhUOqpKhdWJ3gww37XPnqct9j2PYx4vI8iX50t3YTGgus61Z0Pr",
+	"HZ8sUATHPXo6LsWET6hYdMSxNfKu2R8SbrITTFwofrpi6WCieG9Kj+dp0ugWwo15NBRD0+PJSefkh1/b",
+	"P5//szNoD7eSp8/a6tfzN9t6N31i9rJOvn2xe/nk096489v2we53Ldkz19uZuI5Z259aLHqpaf0jRx2A",
+	"UNhMcDj83xibeBCwKE+TiEzR9gE3uYkMVNfmvCxUOwr/+MOAQqHgv5tCQbn6rX+I8Qv13nwZaLaHWJmO",
+	"GAWvikFzpKAa+ebrSDKcEoGujcJ1R2l9VY0QQTvm+SEt9wdKBdQJaDS8vLTmdiayCW5+TSPg/eVhK7Kd",
+	"2cCxsDkPoyZbeb7romxXF2W7Li29A12xQm++eCG28uHyldhqSOIjurDLIxlNdTAbjBA6AD0Xeg2Y6PcF",
+	"Zp0zOURekYlkzKSyyQCjVPeEMV10w4IcmVravNPeQS2ZEIcYKGjYtFRniHZEOidqiAQ2Y3tqsWc16rTB",
+	"rIFzIUaYio2N2oKfPIHTMka9enlljgZy88rcHVjlZhNdWts18b0xMfvBUmu67fdS+L0uAb9bsdY8+j3T",
+	"50LNF2q508ELs+KklY/t7u7sBuzV4fH3r59337z/7uWLd99PGf1CVRj8LOwajiyYtvihv4SdiQzpduCx",
+	"GNwRYghvp3QWqlRcCJ6Q7dMCqxVOM6TmmGM3AWhm0wgp2sGmd2zbqD+XKqFjTggaUiF9Z52n9gmqCC2z",
+	"oBr8YNt5UmnGDf1xm14LXIheqLZAxN73T1gT4zcuYrFPDfLMVi97xlVPJBM1D2xcF/qeRGwx16N3xwfH",
+	"7991nx38+Ozw5cvD5xGCRJTDlggmDZhk9P7F84iWGD++O/zn+8Mfnx1GoZKwY9wIm8BYLqPdYge0vMBG",
+	"sLqJ0s4QagL4UO4N1Dk0pobKpxSKT1Rg7Z2w848Oj/kZoXO86Dd/1Eo0ERgtYpmGs8C22ztM9n1BGGDT",
+	"DgLlai1qXhDhsUP9GZUKwdlTjxanUk3wqCV7ZiI1ZnWzmg0XGfFsUE6fOUfiMzuD5muCi5iFTzAX9Q52",
+	"2CLfzRdR4Lg8KiMu1S7GLqmt7ekB1UomhaNDKvb++Kj5dMKK+Iz3BqL5TKss1clcUyI87J79HCwEgveM",
+	"Zuih8LZJ+KgZamKBJ3t6hFi5Fgn4Sw94FUlurdxeU1wSvTzFlPkPH6dV3QluffPu01F+msjeQsLVXeq4",
+	"MJ6iv0a32luDpB9C35oX3+HAaJPYR/wHFI/jkAS06gkrGxR4rQiLRQGrhP1kkYEY4TYXyQKUTQVsDZTE",
+	"Al7qVJxJpaQ6C8iFWU0fD1UVTBcxwMY6Z7FI5YWowFSd2VT1EccyZm6Y0JzLGegiIoBFS5SGJYg7lbIU",
+	"YXWp8hobIithA31JcZ/kYDUM5Wvg/ZYMJWMQCBz8Lh+NBE8NrRI5dXt6OJRZ5kqikfPUikgg61F2QcZi",
+	"MRIqNqif/zSQiWDRUKcChBHDkA36nAc/IQz5KFkDUKw4hO1ys0Ops+/wa60iyrA2V2Rlp7/StxEMgidG",
+	"sx5PLRiacMhj35gKALsI/HnghPEGYonMLFwEWR720bqANmGPZEsothZ9E8EFCLoy0epMeED2sc5hN3hv",
+	"EMDvmtYP1xmZgRNh0ddNOR22I9jtPFW01HGqqVydg/vEWKSAgApw/XHB81EB0ewk2lBVpttir/t4KdLi",
+	"itj0CxKfYCNHInXzJY89As+FaoOQ5+iLaNMlHztBnnG0tmDELe5fUaLQFqGwkGZDPrZ16zhhTNh16fro",
+	"wsjiZLjP1tI+UbQpwuwV2GGLZgF6Ar06UdqO3mZRJnvnwrUequjXXOTC/+pQi08Qts2PwX3tnyMp31WI",
+	"ikgoLnd4AqKLG0gsUwHPj4t+CHvkpAIseqL7fTsNi0AShYpa8EgY5G5gB5UQtF4Fd3siHqEc06b71tCV",
+	"CH6B92gf8TPSTAnbFiUR6b7dfuPvdM95en+0lQkmuva42u5N0uMstqBFHSfqxhFdOx/B0XZHkYipRYTh",
+	"IKiURfj9cmVJa/wDjmJ1mpqaS4W6ae8ZJsiTqjhNqqdNfK5Q5dWReZYT3XpMXn32UHXfjWDnEqlu33va",
+	"XRJVzE7HNneqktlAyiC8VntF0fpZUZLKxULdmZ2FnoYAeWZFhDze/O3k47cbgf1jc7Esn8jS/65Tpkve",
+	"PCSfQyOSC2FazD4ZOHJTvIF8oxIRZNMOZ6ULONzY+mWwzVaWwWWq+Berg6nLVLl+EgHBLM3II3AuRB/5",
+	"X+NCtNnjjYN+/PPj+P2zBmhjyIx80l3Vo0gnYAJP133tHnJpc6XFtSOFOYPY4FuvJLEXw1jGvYg35qqM",
+	"AZRFXKHYdeDpfQw89UTZq0z2m1V1pTIvuCegbA7CbJ6SZB8D6RF9aKg8kGXUJU2fjuFX0pNqfGETosks",
+	"TunGMy8TeFhA6rmCEHG5InSBfPMVpEDeq9B72oFFou7dqVjTv3tJ/4qrNmkzWp0Cli/5fY63T7SxpY9I",
+	"Pe6Cxm51qYyfgxorLl0tHOsMkgb0YaljtoE1eHwRiM1WqP4uLwRztdoutSNOBM5YoDAA9UTtmoLtsRrQ",
+	"qUYc8l6SG3khWuzwEwF7o+mlcA2ZzHqwQE8GWormFxt+bp1MNWTZnoL5Ief04JeNNu8NUmmyITdVyCRY",
+	"upOYZ56gd7aaW7sNG5I2+cPjgqQ/8+0tIxzSStx0HPoKnddGYRzEMQZak41FxCdVdNPEI6xWTo8FV60e",
+	"5AJhdeWSP8FDDs5eh1nfE4Z3EMeMO443k+FVWVmFMN5tdMn9jaO2i+YjqEnxn2awz/F7x2HxJYogsWXw",
+	"qpDPLjTCslcs3bQSK6PhrMzK+jM92DuzpvhQQuBoya7vnV3Xn0KCRIfjPtEk2/ecfI/F6zUtS16CqwPX",
+	"EBHOEpIVbA9nIiuowjUNqPVC6hJJGJNALCi0Hm9tl8wTleTKQoqtg2iBt3cqb9uSjvOHsrxQPDP4xm7N",
+	"n7pm+Y0R0Yeev7EUTbxDk8NCNPAuEjZoHD5XI9a92RbcA7LXUfwApsNTISutspT3yOQA4pYRqlRfrfB9",
+	"pvrSiBSz8kEGNT4k0z4i0xhdw1ifpoauPtcY+rhIyN8gGyYzw/06S0X7wZxXFr0e1KW8Iobs9YhKSDM8",
+	"n1TfkcW6lw+Fyhz8o7uD78YmE0O6gTwuLqDSyooiNxM3tsqFIu3DxlTP8WU4cIfTMQP+6RwW7B0VDSmu",
+	"GRrSenp4KpWIuwWcD0YIDEETCBVPEutWH06LHRPxHLN8HrZ4yzyXx5tU9OUnH+2QJwmNX6dU6n3MLm04",
+	"kMyWQQRVeiaYIv5zE6HI9wgAFKUVDWuTiTXO6q0tcwXW1pct2oiyNBfRJhzqWGPol/0eXfvRZsXsXllx",
+	"ipqvjawwJ750bbHGdoSnWieCq/vnpyOqsYibzq7y2kt3H4EBY88cHB927GJVH12VK91jJ91BjPXRaIUC",
+	"JCITZsNSznCuEmEMizwxQPwZpCpXMe55XrHnDkP4CzrFkIHPOGfuOUsuyMfyI7ywuGpffvV2YJeWmMFK",
+	"Y7/KTXYVHhEwG5fIvPZ/rf1f99z/5QHPa1nJDCaxdn8t7v6yzHph71c1WeSSG5sqA4MrBe9TDRE1Lnvs",
+	"AyYuhGI8VD2fKYw1Kws0WZcBQtEoA26alUiAzX1mRFbhiJkmjhgqqUzmIC2OfboyJXkMdSX/qMCLNFjg",
+	"pDYVmLnUiFC5WsbsoFzsVDPCWi86cpVKM81GIoXTBt/GAgcLB2wfZu/atQX0CWtROi2f8UQrwU4FbBY5",
+	"CVzh0wnVbiUZgFZ4VRngz+tNvEvEuu+5OSgd+7UTssYJWaIzmLNYXq9ZikcpO9vyFZvZ/vnrYiaLwNRN",
+	"0sYv7sn0oBZW+lzFtEimd6JM1/Rofgn5vOA6f26n4U3RygfuM1xJtr0DA8gi5OcOPIa0Gg57DeWOKQL0",
+	"HsMCSAk+kyBdDsXwVKSGbfzw7vWPbCjSM8x26w02qbJVCQnTmcwDZqMLXH5yqyRhdkm8jJjJ9GgyhLow",
+	"1nQpl7yCASRNqAzKvUq7l6akPVuz3xQx0mwqRHqf5aOeHmKaqxImVEW4NJNqZtgsB2kdgyvgTfyFCoSx",
+	"UcJVqDaiN6/fHbNH8MlEmy32Tk8DjF9i0ixKvUUqNIi5ztoQqqgql/r8VHwRkZAvRJrwEVa1nwI5Uowz",
+	"kJpTWP8IHoWlOunxUUQdmdUEXdrTGxF0F7Fy4Ulr4kn7to4fYVoymso9FXiX6VHlQNG9svmL3gNAKYKf",
+	"l2VQb2gCi9i+btrCT0lpM/H27G27rplqzSpXjlFcm6euzcKJ88zl4g9K56hXMK5v6bqu3eqRS1uaE0ZR",
+	"gNh9YwoQu9vODz2WQ/EaoQTW6aFfxO1sN2ARv7NPOlvbrP40SaV8mibc1/zSr1Jzu8oRbrNjpPL1TMVE",
+	"yqquqlxTaars7/JChOom0lQDi0IWKo+YigfiN63I4T5bQ5tIYr1KK8s0O0XALiBPcZ6IuEsAVZjg7MBK",
+	"Eb2GYlZtZIDnAyUN85IbBhom28Bh00Q7Qbvd3rQwZjbutRpkgEzukjsgo3qeNi+MYCZbu8s4ApyJ0pYb",
+	"+Hv9xsKkctjmslZVXy+284TY5LftTrfdRtsjx84aMkmUMOaKOrKd7cq7QF8uhTivjucnd+QqKt50DnD7",
+	"SbNdmwMMP+yVB3bByy73pfjgl0kCrnS+TgJe+7vWoRO3GjoxX5RZQjOtMoV1zaYbVVof/e7Q5k6WyED2",
+	"mgorxTqslII8n+HTeFZm+H/eoAG7ZOsU5Jv1/j8Y2uZIwNecoWzjSis6cpPsZhQUtVrqckFNrunodyL6",
+	"ionLE4Xi6vWDx9NpzBoINBWMW0Zb2LrdlGa3qjM8L4V568/sc7kxqvyg4xPmEtkvZuVajGreqZ2rNiXP",
+	"reA3hslqql2nvqxKIQZeWVzlSiP988Znn2BdyJoWlLuJoNwLlQmt0HtcUwqKFZ9gjaVWZiLalyoH+Kdt",
+	"kbpQ2a4Zdu0zt0vGqAzjhLGE0Gqs5Cfq4Xuc27X5ibPeFDYjP2M8E6eJ7p3Tn0LBCDpPyWiENB8+76Ah",
+	"6GPQqFhwtpudNh4U30DNE7v4Hh6E37AkauMwT/VIPPo5T2VvYA8/bceM0WxVR9O2o4NpxXzc6HZgDPbZ",
+	"JxMj377i2XntbsPIffHDE3QtuZl1mu1O4/PHJRhZZU9ncLPKyVqHEaw9PQtG3H1jqkfn6+NwX6UfJ6/l",
+	"GKOE9wRmPkxpCtX7yQ5KzAGJsLCQHTIzoYqqpCNiucpkQg3ycdn7gTDmWolvTIsda1dCBX4hFkN1GELV",
+	"z7M8hbczwbQKCCwE4/5szZDScOwvrukW+67oD830oSqeLjmpfEgczBVr2HluwVK3Ns5cQ29rxTiDa5qI",
+	"UMHgsNRg8ZrjpUTZMasEV8BBoX5H31NVPYaniF3yJGn24Adbiu/AloPQKROuAELMx4k8G2TM8AvYFhRP",
+	"zLkcmVAN9QUMlIoDwBt2L8/4aJ/JPpMZ070erG52KXsiYJzGx9JclYBX7FLho6lQPdQeJfnI0sy1T6VY",
+	"6Aeh4hY7iH/hPdgRmrPLE0JFOlRDGSsYd2DBLVQmz3Kdmy6sWzlzZ8jHzIy4KqAtFg6pZDrPjIyFT6G0",
+	"0krZoxeqGa6JwO6eDXm0cg2Wr2GnY4x+TGUsWuz11SGiJUdnZTw0Fhcoal2g9oFmRbKLNqloEFYxnBDc",
+	"lC7JbuUzPFMcu4bF0J79CcnstmMw1+Lc/RHn7i4mtdy35Vfx7BIZl2uxch2d+gDKVOM5X17kfVBewa8o",
+	"XLU/kOmjUlLnTBsMQXoBzy6LLFLZelYm41mOoU2xSKn2FclWDhIsAh7kgSHwt8BWXcbCT4jIJQyLzkQU",
+	"sOiM6sxx+G+C3yT4jTi15drEr1FAmSQkSPcnIqR+Qx9BCrKYj049kxdYVhFlRZtycilVrC+poDLOQZgu",
+	"i3wMlCsOp1VfwpmJUPaKSCiBAfUGoncu4hNJqBfuc1MqLJwn1cko1WepMMY3Rdk9rql+nvRlQvXTIqVP",
+	"zEBfUlNK49/QictLd2XvEtHPTqxEfnIqpDo7MUIo22TxeIsdUNFs1mm3g3a7PV0Cu6dzlVGhwRP8+6/t",
+	"aDNgfKjVGcVs4XtU9I22Odqnt+DaYu6MNGxna2taIpsuB1gnlBk8WkcDmR5MJI5eFZf8Ija1xdaqQced",
+	"GRHGZMtcjFHDyF48tzGUcGGaFvCK6k3XG1ltXTE6o4rJOGDRG/ruUSfCk0nwKDZAiAqEVgfvn58xCVe7",
+	"bJmJvBV9gSpQzXxS99usOSGuIXyB5dhLEyv9sPjsKi/NmmLpobubp6tCl05PubSJtzpxbrM3bn/GWGQ3",
+	"cMgYTOP3PLEk+UqqWZ7Wh8aZKDyKwCYz//ExMHHxaZTo+Ep4OdRTynO21fIqMH477Qpu34b49Y8z8cdZ",
+	"9kci/kiyPwz/Q5xu/u1Du7n38fedzxtN+mur/Nex+6vrvyr+CsMW/d0J9j5v/m3zbxs///Hh2+bHqXc2",
+	"4cfNv9Vg9AUw3hc09p2i3l6a8vH03uCkp7fl6PsXby1bFYtQOlvBbwZAIrazKDDi4+oCj1I90kbEf4wo",
+	"JeUP6uoPnmL55D88B/vDM54/iHf9IUAmQW5IUskfBXv8w8GNbG4Et97F5u/tYO9z7U7NIulzrABw497g",
+	"tVr06WfAMpesQLpAs0c6HfJsiSFn2XjZvBZYoW+X024n2Pl3uYqTWkjzA5/kUpYWFo+zsqQP4+IW1VSn",
+	"3tle4Z3Hy7+ziF439c7eYu+85BmexcW0uoledhddAdtLRamzaL+l3WapMDpPe5WKaEDQVs5WmZIk70lR",
+	"yEn96tH/AsqGk6/NP/lO63MzaUA+HRe18tMcDacgiGCSfMXi26VK4k701EqEqirBRKh5OR1KgdKBDD0y",
+	"ic4iZrGq4DaW3yNHhBwKsx+qCGQa2RPHWG5bTo0WKGnAotK8Ils9nhutvBKEtcTxB6UzESoHJuU1OJPx",
+	"fr/F3u547AR0F7w6fPWu8G9QiWueilBZ7GBv9Y6GOpZ9KdLDT5lQBseBncshUDaZvYWljFxBdao9X3ht",
+	"QjUUXNkS3tY4nvl8mlT8gjYRCnM91fEYzfxYyPhUgJToyG7ky8OHqnxFYAv5aJQ13V2JWgxvJE8MG/AL",
+	"Uew5cW94A639NRvvpPHXTrF6Tdq+hUmIYpFxmZhWTwN3jTAIAptP8jMsJE46ON6mOWrcbOM6nOwJsn/t",
+	"LJxb54GL2O8r7K9sxB/wpP+9ztNqkB+dbbjMKfqzBoL9q5miq4y9AlLZakwywX8oAfdWKmak6gn2SquY",
+	"j1tUwGQiVK/d3a4kBWHBgJ4ccejzw+9Wc+j+XhL6y6rk58BJg6BkwE1BFjDrvaquUv8yCRN4iI9JjKoe",
+	"AWfMr86imtrkm3Wi4DLhhbCrQDmtcRP50+qG+enWrpmRdH3xqU5w+g5F5DmwqxMF1Jd0GcAo7izr6IsJ",
+	"cjt3I/y195Z/p7PCfBbxOvw5BFO4IZPSyQYKYJv1cmm9k6Egr4W6WOZqjYnL+tbLn1cJsV/AOWEFw4p3",
+	"osZhURomqsXzcpyoUQQaKrUola8UMNXgVb9hB4RXSl4LDCew8QdNMjyVfqhGkBZBuMVALMpTaajFN0o3",
+	"U62HzX4qbiRfCzldU6rmiOPW3VH+1rSW0ZcgNywQT4tSPUnW1YCLFGNylL4MmOC9gRUwyxIsSCvItUMV",
+	"Oa4dBZRI7kHMYmtY9EZVkKAxNzzTLMLLGJEQXa0WAyIpiK6Wj71LQNhHRRPlU6fHUDb+NTxIKmYE1eak",
+	"4KoHaSMqhBZ4235yf1J5DZfZT/NA0DB2CvclVBYNBWOYcC1RQ6DIJRDCR9wYEe/jDPLRyL3Iyu91djBF",
+	"22LAyCxU6FQzjFvfzt5W9YEaCZ6OkExkdgXMJRyaZd0wFlWo1kBZwYPhSXJf7P/eNz2reM1q5Wmy8Y1U",
+	"ppkqExOG+VZ762mT/j3Efx4/po+P98IwP3r+HN89en4IDx8dHuE/R0eH9E9tMZvb6OYuZrKUkXfCFFln",
+	"yCANOs7pngTsNO/3BRx4YBwUwuZq74DMP17M/2htKI6X1J6Kx1cdio08Vd2hGJruJAcNwz+c+6MTdB5/",
+	"vsaCPLezBlI/lCrPhAmQlFuCQNQZi3/0eCwq9x2Zy3gkviHAk+12ZWG22zM8QLbHypr0Sb3vAnPc3mqg",
+	"d0UO82Gj23lKa2Q/7fqZAhs9I7GzOlWVD0+tzf6rdYORvvyn9YOtPS937Xkh6Y0na7fLPdJusaZVJZxn",
+	"A8X+zeV8LlZLQhCgGr/LpOB4X/0uro7IlQpR1VbQmnRiGHYJepLMsN6VpkKuHhpLaZaJT5mrilGKRUNP",
+	"Rpc5MDClM/RepNatwI1WoH/4iHyfjtgTScIpqXHF2Cr44bo2eTq0ZN+1SaUPhjrOCri+Ibvp2vj5oEnw",
+	"W8HjSauI84TUUuEv6tMuKwo3ncLnaa51NM2PI7b2oGrMMKZggRQcWHTEallhFCsNFQz2Bp9Q6T7W6zUB",
+	"1Y8lYEEjWiySMSxUX4qUPNVsKGLZ44krFkXaAOgnkcGazH+gGw9IaYXYusEuEsRqV+A+B7Ae1K9TML1Q",
+	"pAgpViw0k8bkImYiMeJyIFJRnY9XW4ep+oOQRDpPZ8yxaHSWiry9tTacfAWGk4l62nhzdVq+zVRZ+1Rn",
+	"g+pxeJWbTKxSM3ttMrvTnfffX731fseX2OU+H8pkbRq9V/tcMOfqRh8oNWOXsQrOepO/7k1+zscBG2qV",
+	"DYBgjwUnqi3TbLCkZTTl6kxMGEY7e0/bzfZWs729oB0UO14oJ6CzdV1b6C1G8h+Xajox0RxymTAex6kw",
+	"E7IeV6o1RFL53/bLlk7PZlwoAe3MulBbuzuVC7V91YXaaleO4UH7Bo7ht9eQJo4dI4nlmcyMozmjgVai",
+	"LImWa2XZ76vr2e48eTLLrwiNzVq9nSo12qku3rft5h7b2HzUan78C56eyjcbwd/YXzb2xafsr398EIcf",
+	"P3z618cP2fHHMGz97Y8Pn/71Xx832V+cXf3JZ/aXGcdunZZwa+Yfq6AtZBi3utzaLn7v0hHsLt98KkLF",
+	"FnCfzOEuBngxU7g7+y12QOUKXWE0hgV/KICLqldIde5BekyeXsgLi18Tqo3IQq7EzdNxtDltxp5vWXEm",
+	"7Dc+2/VPbr52CzHDdO32bW22XlPIq8zWUxRyvsX6LklfXbDqzZLDcmjZXHN17OLcStbqsnF6lbLSJZtx",
+	"aSz32XBcWAk4muSd7D5tKfiexzGP14a/e2sr+GkgqLTVZGksVxOrst+zlXwfCV7stu36VOtEcLXWhm5X",
+	"miiRnsVihUqkaq0X3T+9qJzXe+PK0Z0WhL81cWBRFYno3kq832s11QD3P7tqU16NWfpN6Zm1krMmd3OU",
+	"nDpyN1/TuVM6dkuw2p60vbNodvO1HId7Z1rsEHH9rGQ34Fh0J/BYBkWOzLV1Hze6e4/4Vj5plDXilpNC",
+	"Rr9qFLB13tOfN3xnrco9DFXOUdJF1LiC0q9VuPumwrl9Xqtv0zLOcqrbN4XIcy0tzktYf3oNzq/EDO3N",
+	"L/dac1tTuSs1tykq92fT2hK9QBrFohgetcDsNIWAJfJchCr6++Exe1TO+Iu6zCTaA4UPRzkoXr6sjvWJ",
+	"fcMccI4hQA1YL9ZPhQgVFrEhwDygvCLGGkCJzlBzZEL1dCzKZV+C8vB80n1Rni9UsLUsgXOzRgKZiwTC",
+	"Dpg96wwEeInb4SHhEdm9lADaZTxUKCEOsbYVMwOdZoGvQ5VIdc4iJT5lERU8UrkoyiylooCb36W28WSG",
+	"qoQzz8ow8xM48pQmcCFSQpUvDSxgZyKbBTK/ELZJyd4AJ3qercEbJVYANvGiyEzwh0JaWCv2a8V+DWiy",
+	"BjRZA5r8aYD9I5CMon2m0eZWyFdKXKCLwspJlVtn8ekWhPYXCg7PB3rr4zq4/E7130QvFFkOe0ObvzbA",
+	"3T8DXKJXDix/wHgrsCyL2t/g6DPUm4HHcovt2GVEHdnlQJLbDLQ+k8kkKdTaAFixYtFpbsbRqvqAt9yB",
+	"lr2K1Q5efBgWO1iBWda6RGf3gD6tzW03YG4r07QFwEu+AKG6ArP4RunYUGQ85hlfgIxhlaa3O2xjp9Vu",
+	"dTbZMz6yi/Iu45lAtcvHTHiOEVhyR0hPofKkCZMdIxyFL0wBsqH4xHtZMmYlTFxp0AST8l5WR9/ORIYC",
+	"mBuPFGYlMvcVE66atZ5Fx2oevQZZ+7OTDtHLU5mNqbZ0QUj+LkhJxjvR8yuOINHCIo9NUxUeF0RFUVLu",
+	"ZNZJfprI3kL05Zakm4HgSTb4bS492Gq3GTcs0eqMcWeM1j1hDBakJ+MuUJZTjkXWsYSNrVfWqrvC32PH",
+	"jVusQm17qNNVEnkhFr8lE/WiV6rHvGTd46XrF19xeJ/BLjCYshKmLNK/Q7ijWzirqxxOHEVxyN0w6JDq",
+	"JDazK0u9FViLEpgWFtEng0+PJ4lIGT/VOSKyg4TNZBYwk5/+InqZS+t09f+x/FQXX95uhyrT7HG7zQwW",
+	"NC6cUXC0da+Xj6SIqaMksfYO6tC02HG5M6FiJjMTqgiNERFWR4IJndjPnodiQSTnKsK+0DkxHgm6Xfg8",
+	"9G8G+lKhKypU1jehWK6A7jFomYlPI5kKA+qHzIxI+isXPuphzZPvdRJfu97RwjWJ6soRZZf6FRk1KwWJ",
+	"aLVOZIwmV2eQPBm6R7fbeC1gBxvdzlbbljE4gdW9smrPEhV6YHGoNMz1y+ksMXXamfiE2/JDj5udTnNr",
+	"+7j9lCbSIgSyn71QefUqCRXXrEp7jyoy/YwmOzxUtR1uVTu0Pdk8R+xY5UkSNFKth6WPszajvUdzgLbI",
+	"hNdt/OPJD//c/vm7rVc7/3p8vPvvf/50+Pb45/db2zu71pbp211p7+I6PvG9SOZVIYL7tkLAx+Gd1R6a",
+	"YF6dhWrcVzSZhXVXr+8UmuuMc24ZyJKS8Rt6q26noqmc2ihg0aQ2Bd/NLgGDNY4jLJpSfNe6Bs+nskh3",
+	"vgQEaVCav4M0qJ1+8WOoaPJXPl6qYQO/+9UyucSJR/uhiupL20TWYyMzw5DHm30GrI7qr/e06ieyl7k6",
+	"8DxB8QAGYqCn2qo48IMri1OasK2Cg1OaqIzjB+0+46aXi+VELRZlWjeHXI2bKHlENnggzRSGEttgFJBw",
+	"jKGQEATzuVQWR8Jg2MMuylxIIUwrVFF9YZyoW4IdcwENViaQhp2LMbJ8tBNKFSpXcx+49aJ1tI61fok1",
+	"fxYtovW+qAz0SsSSl0TYOzvOUzIjbVWlDlFEQKg1hYjsssLyXXITknBEgmEs+xhT4JfbLeUiWumx1q+4",
+	"GttCWGYlWX1B1fR9SVmr2rWIGzCOZ6sk0Feq28yu+3UK8tfnB1nDq0q9b6GoV4VCzi/yNUUfryr8VaU6",
+	"N1YJrEzuHk5hMFwj75KJRSIyUacaJoIbGz0Hr+wjqXaaHLoq+RmXiskhzjQTyXhlbYlGsZq21H/Fs96g",
+	"zr64M3Na8co2jDsWA69+AxbsFaw1ufBXlLY6C1hY3mV8NXvM/eEN9mgsyxxIcGl0G/jW18ccYFhzCHuK",
+	"ir6sUqelzaJ19CaY5ytBqwsKhiD4KZ1ZE0y8anGLM5FZMrKCeXRtPSisB9cwDMzyuFxL5f+8JtinD50E",
+	"/11ki5DfL1oxYz49XcGhtKzQA+foxfPGZ3jz0VAsVNW1MmFv5CcjOyuW1ATMaCLJnPUSRIMDpX0gY4G1",
+	"jkJ1qfMkZqeCpeQznKbVRiT9WeT5GfZ8fQJtzQqzzNpE6s6x5m3jXMBOliYJ56IuXGEiWwhkSo39ffD9",
+	"oYsIHSHUcLezjNHbzn4GhaRduQfC6Zpu1Xm5e3ma0n2xR9zTMLR41VAvuCgrEqy7COHTI6H4SLbc/ZtD",
+	"ZErxJ4wb9sO71z9aK+VQDE9FaphUhccO089qXdzPbCMH5geDYfK35up2PT3XvfyqYBEfVvM1+77v7MLM",
+	"DfioOQh34T6/gVtQPfdjPkyWO/cBOx1n5EmHP6483ssdbDeWWclV8L+puP71ab7Z03yvTrGD5p15gl9K",
+	"kxVV1xYotkah7tWq/Kynh6dSidg6ewhAeJibzBZlw0APdPoOW+wIZptis6ZIIrUfy+UcbBhktTYGZuJW",
+	"occNjNQ2UwCN02+rQIsn0mSLlms7SoWgAp/cYLxJzKTKNOMMNLxE2JBOdqo/uchNHKZIL0TKcM9GqchM",
+	"F5Y0o6p1bjmgSalYBH87B6BO8V+do2yuh0O+zzjVYsE8ZbYRYUGVzhZmIYcqam+3Olst+DLaZ9H2o87W",
+	"I/zApMHKW2ybPRc9ZM64GZ0t9gqGvLlf1G7yJTcoBbq8SdD9qFIFqLpfpEdI1Utyl9Id/Xe0T7VQZ9bd",
+	"kzFm05WbprTlmsMlEJIMli9UWE+IbUTfifSMlWa+SftcpE7BAwH7gc8qTPTrjdSWaz+lfw5nJILWJaTO",
+	"fWfpPmoy1mZhNNPtwrKJZZDmAM4hV2MS2GYeRbYRccWGeRQquJCGHSjFqMoXHq1X//m/qHIeKMX3WfSK",
+	"p7/m4reI0cOvePqf/4ezH7T5z/+f/Z2nPfj06j//P3wINvAZNyJA1zEWiOQjbbJUjwZANwbj0UAol6dq",
+	"c+ew7qOI91n0n/8bBSzKbWZ/LiL4PVTi15wnRIOMxleMHMqEpywRGVK3jeg//y+60PE/YvogwUFcAa96",
+	"q/0wj9EVVY32sfxmACQ61bmKgUibEe/ZwsajXI17OhblnbutQkiTl3j7gaz+QcYSAQTbU+5sAAxq+ZJJ",
+	"GC+huE0O1pZV+S9AYumyqN150mG7u7us3dnatpfr2509Zr+mby2V5r1BqDDaE8E+iC26NGTxKRMKGLSl",
+	"BV4gqUZ4Fo/pNFQgZk1eR+hyleJO21tXHIgw/PZvGx/YxmbrkavutPn7dtDZ/ey/vJkCTzNwGoCvu4pr",
+	"E3n3e093mu2t5tZe44piaSdT1dJ8qrn9paJHVAlTe9lbX8vU98tX3RPr0k1nB/bJUNGhYJepVmcUB08H",
+	"GCSWVPyCMvvUvlPN2Fl7P0xnVhncrs73aZUUtJt7rFlbt6wGMBGDsUrFhSmOhirjWjmIquDKbIKyDS7m",
+	"Frs9oXZuBFvjHpG0yUW1y2DX1h+64oHqyj7ZfdzqbG3vtHYfP3na2nuyck3hh7O+cxwLLzGFYInk/I+3",
+	"aJyzahhoqXWWjNdKXKMo29p0/lWYzo9Adx8V+razrngV/M9Ski2YmaNzJg3ZWrz+C2w0Lbn2TAZc1Bk9",
+	"EGesKn0HTPYR3EUFoULtWemMnQrMSss04ySbuQ72CZwaCSyHlgk7LEvlcCjVWcDeKwnSOkhh6ZAn0hCC",
+	"zsaPR882LTCbEayvkxgfN5pFoPf992EhuVuBkStVlucjAgZD1Qykgjgn4iHK7J/kwp32HotQ0G9m/Fwo",
+	"nxwba0GhJKm4EDwJFaEbOZMETm2/xDNIFMmV/DUXFQfFJR+zjZ32HoUg26dtZ1S27kedDUCTEYkRGMGS",
+	"aXbq2ipbLKqSLNp3NowQ1ryDthWC2nPHNtqHoQiJ22IV737JduaMKvGmN6Jh0yVjEEjJZWnfAbj5Z0ci",
+	"NVoRL91qd1iC5kCTo4nPiuDchCoaaWPkaSJO/HaYqMWIOWt1Mv1z17qGI5vjTMHZpS0MlVQmE7y8l66Z",
+	"pm8mCqqTgwFSqUEW9biKZWyH8owOKhqohoG9H5hBVu6f4uXpokZwI9C0K00ltJkWpcVe9Fl2qUNlX7bK",
+	"SOTmldprObmarKeVdQMm48AnacMuIFwdWr622p0rTJPzkspWLXp4o3llXM1MvXGPOf5NQdcHSjUWd5NX",
+	"Xr2d9LAlZvCOX4h4pQngm3XCiyPrYl6elBKXjrCvs6VuSpxaKsGofGiQ3xxzzKwrx52IjMsE0fUqjJRI",
+	"ntvpUnbKRMlv51k5HbtfMl24NWj70ViTAyOzfZTqhRPGaA+E/UclYcpeb4yHabQ7P+z9/Gz3f9r/otjz",
+	"LDeN7k57L2hkMkN16bBqu+cJiE7j0gQKlcItknlU4sDLxMFclcBSZurdSdmE2GzdGk4z6W6oZr5d0hlr",
+	"WU8XdytUcxgcQgXan6vSyvTy7YeqzLYsv624x5bIdbKmkrpkJ/alc50eZHi4ZfheDJ+prdTrIV8g9ntK",
+	"Lylf1qAxeV8aqINMXISbyHS5o8wWt9Rzk1ue4/cg91kzJZrnLrmxgIsY1DgpvXM1LiOnBkxcCMV4qHpA",
+	"eZNExFQO6f9j79ub27a1fb8KRnNnkuzSiu0mbSP/5Z2kTe7O6zju6dwe5piQCFncpgBtArSidvLd72Ct",
+	"BRCUqKefivVXYvEFgsB6r98v05COdPrbI0YPMuumTRxuNTpgDIeYdhj6GQOu98KK1mQjOxFvurGduFZH",
+	"Dc7ld9JQQ1N29RLtW+5gnlk2ncBwAJ0XHm1egu2g55c6oWt3sdsDf/daZdc4NPE7IAjP+MR4WLl+75XF",
+	"SuTaM02g0yvvTvuJlPRU94/0FWqAzoWphOcVy9TXcDM38jCvn/K/6rf5cf+X2ck+bRIJR4ud2JnCrPqo",
+	"vncwj1tSOt95X9BmZvcthP9Xkpy30BVE0wGNQTCq3mB2+/4+QkYTuy2xYM7V5j/+v58/fsD9zODiJzOJ",
+	"BpdxjVgJt0lj6ZIOiSzzPGG9XPBCU2A+iVgCEWhEoKjKEZI2ez1d2NlXea7GGCCFgGpR5r4K8tPHz2Fw",
+	"PHDZw5g0edSmEn+ajQeKDfkklrOR74gmAOlV4H18DsWT6ThOk1pEhu4ey+4EHfMqMr+RwY5Pvx6DfZWI",
+	"LnzkPfjIjWGuoboUKZimfg9+EOOp2iGKvxQCz46qcBiWX1ELFlbedFo/PDtgz55RwRB78WKtaBHOzCd8",
+	"zVWiwdeehZ4byT2dXT0Pusd1W32oMOoI4mo2nMgylzTVDVnTNlvVf9rAe9pF8K5sRaDm26b43UqGxfKY",
+	"3rTP1uygXT3Kd+WY3VNRcC2ouXdzw6exjsKqZC4hLUsqS2PzAGbwsUDPTV7NhqjI7WgnY05aaehhgFYU",
+	"6PrITIfq5VEzUj9LFOTko7DsIKJ7co0g35C9zopa2ABz2djkIJURTIG5MnOWyXoXgiI7Y54ZawjF9m2L",
+	"TBDzXD0CVAh2IUbA46bkZJhpkUKBQT1mqQ03mTZZz/Xq8Aso+mD9skB6aPHV4O0rvzvlhrs6Cl6mmWGm",
+	"sIZCV9jvr1kJdH12VUTE6QA2H5z0SLPegGfSPnliTT/De6bNXvMiz0TBurx3UY5cogMhW6tvWEqT5fZm",
+	"EyzwrwJb8ywyWG+NFhkcuR+Zdn2Btpg3r3DJ1P18BqfBF8yMnX0rruykKMkQ4uNw73C/vYHR9Rr25N0Y",
+	"XU2KGsZDVU6FFX5yblxhZ3ltTfRajYRsCmGHedty1FND+7FrokzVZWEsg/znEcPkjD3JVwubgRhiKrXJ",
+	"YoONjxLJJ/ElS/D4mRX0yVppWkoj79K0t2PkgXRotPGOrSpaZOCh8bElMfeZ/bKtedqn4qsd3tIu+0DP",
+	"U7krAtT7Tx1R8eWAy1SkDqTe7eHHv736dBJLXpislwvNDp6DQXO4H7E3bz8dH7Nnz9nLX0/YwU/P2s8P",
+	"nz3pNBp8rG7vRbGsiSJX5ZkVLtsbMS2sCeYttMibZ4ysswiBbtHAGg8UsRlbiTXg0j4Nei8hkK4F6r0s",
+	"tT/weic0w5nUUxF37JOaawHBNc0mEBy6UiJkPUMDF8KcEAuOZpdmfhgRf1wL1eYmt6JZnF+lO4Ckz8NL",
+	"EMwKYhAmN+N8v7e3Jkr3qkZOgozOXKbWWkRKCustSs17BiRVZnSzqxvFkuSmk7DTgpVgK+pl/tZ30tm5",
+	"FOnRdI+Eq5a3lwVl9AhxAbQl44EoRG3IiFopoda/qvz21Ch9VcSSividkJaptWTRkc8wZ22dNl1DU/uV",
+	"Qg52RiI76BSDFOH8FQLRyjSDYYHy+XH/l6Pw6dYZtGOAALX9LTPMri4d1t3XTeAFygLOaNQVcGQ+bMaa",
+	"/nK0espj+anHAN59ZRaVer2v+whQWnu4vlMNG+K2nWp46InQZd6oZd9jcJoca3vWzp3eRncak3ueFgIt",
+	"WTNWVU50wC8FI2Dz0bRDHUEWFYzcWNZQd5Mjuy56A5GWOQgt51xL6MEUHBqHsqLJrVZSeHgbOxaoSaMK",
+	"6a6ALDSuvhVca9+Uw9aogN5lW27XggNpwnijvt8sAYP2yRb45/UNeIMJl7tw16l0oBCXmRivBDxbc1Ij",
+	"wJBlAYSss8fI/+WGuZnTkSuljCX4wiCqJEYBNjJTaNjvaSUtBPc6DY0t11vqxx0GAsI1XQMgOGzGG6hZ",
+	"D9MGwKqGhLW3b7T7HibpE33neUWGeHhnJ2yjndCko9kKKvr71lu04l1w7Y501PUrpbsIL+RcLmAf/VSo",
+	"kdLQhiPFuGIgxWy3szMxEqpkP7MTGFqqbq0i6Ddk8GPpaCS64ryUoFLIziUQ9K4Wsic61FrLC2tFwpPx",
+	"or4qsEwQzQOeRx6RqKfyXPDz0u8RqCTUI9HLeJ79hQgIBIsXjouwE6qHR6wcAU1qMlBF9peSZymf6ITl",
+	"3IiizXBaeK6Z5ibT/QlNSEi3Skh3yBVM2pIGClY4IW39irRdOA7XlUCcSAw4kSJrKNPj+hxMZwqcw2FI",
+	"plXAlXSnTLNSlzzPcVACW1O7woytlAAmDASTtP+r4SRk2gW1O+ENe1yS5d4VdEuAR4glFX7ieWSBeN66",
+	"JxU8AL6FSOFbYqTHzs0AeCiPmV2JKM9MLIdKG6RlDmP3jyEW4pmkLjOdGZ08QXfYEb4Aiho3DG7x7BeG",
+	"bFax9GtDO2r2YSahokKMRQGrejjVP4aJS+KFxoXBuqWxdwcUt1j+EjFg6rATR4tKaQSPSBkVnoY3fAQQ",
+	"pPoIN5FdBrV2NZiZWJYjZhQ7ONxndtUFq9Ot+AbDyu7j5bAEOZd3WylhX6hetPrHQOUCXjQsT60Ts4BL",
+	"iSBpIRsKUD1U27PV+Tlq5bzhzENQIENVSKv9a4//RH2A3A5h/giaSWAODmvEugtoW37ZlIHXfrLrhlhY",
+	"/clNRon9XS7FRLALcoeGsKG5+grW3tZZq9OSucOGqKu5nBHmRyjwkbVSD6w7XbCRKDKVfj98ot+j7W2/",
+	"Ggd8WG+3PNJOPYamOFiWi5N/RPAIwrshAVjptNsNKTUQc84Y71NrfZtiRXZaff/9EvI3e3I0k+Gj0tGs",
+	"8HQq2kAExkNBAXaJizjDRgQLdp7hsrDNE42WmyttmKPnTq+qxb6PyEnO5a4IYlnbIy7RBtHXINBuo9sx",
+	"5/LuKxlyLutxBvQN7U6dbFDD4G43H4XRxSP0jN/lS81qPmiELhhRhblzCriDdQliWeXSHGJdVb6F+Vfv",
+	"ybXZsayFPjxlpqsR05nsCSJosFoUuo14CkhEuegbxnMlBXuc0AXOeYaCBwryQR+f8yzhLpmOASUCjwDf",
+	"L9HDVah61nmHQP4IrGWQwokdNEUUgUjOTskR4w0vYS+XCvxgUUBkHZ6VaYe1lxL7Bb0crus2S3ien6ni",
+	"TGJoIek0lI8csayPYwie6oEvYgmPiqCAwz4QQwB+fYPU94+nd7af6Mn6LjKsy2vxkO9dbQTP81ptxFCl",
+	"gGpd+zwg2aarKIKvcpaldjYOosMvkbuDXUPrerPHsP9vu1lhjpI/xgUUVlQ0xmZ2RsD25U6mhUQHyYsh",
+	"UluTNj5hiLJGKxQ3Y66PYpmgQEmgEV2H/WA312OwK4S4XSsORNJCO66RThxO/zbj4T73/m2t+P8eObjL",
+	"7cPpzbP9FRJ+buf4vMcAVA9pkoAUk7ir8GII3mOAM9Ps+NNb9IyHgksse0jZQI2tHVkIrfJLQTwSDexl",
+	"eMPTyUjoG/Vtq+cQRH/UMuKreTow18ZUiNNWylxozZJjgm4eFaIvCuSVnFKe/w2bbrHyhHM2Vp4PhfvQ",
+	"ftPa4tTbRX7oAGr/1nl5Pj8cVa0yvzmJ/Jru8EizxL5+wkDeWncP8PHF11HOM6px8knZqT0auiyN8adq",
+	"D61SjwSsTiOfVZoeYZ39hCKNlP923CcjbgZVKZKdm41LkGjwn+09brYWKZymnZj57ihWeU3ObJWY+U8p",
+	"SrGEYDVIZTicBusGWjcg5RPWnXhIJR9oGCmdYUEJ1VWPObTz+6bkNvtANKmFgMQwnpbySYRlBBUa5UAx",
+	"XhQZxHawwGWYpTI7HxhEWYAiD/tQeBdCUQAKc6i9OVdSHDGjUj55pJGCoSvOreCD0QJdBL3WbFwEbrkw",
+	"Av9fMIGr1GJSGQsUQeBQjYLx1MTewZyaS59xv1LB5SzpHnxCmkCPmwEVRX/BxHUnLBV9bn1/mMO6jK7V",
+	"GzSOe5q8bSGbOTkSrzCjPzPYjzKf+CWYUQMSplPqw6LVNmdMBB6/6qhO4YGf8aKtI6HC9bmEfsqt/9au",
+	"QODB5GW8TP8PSTCntHDFbNqZWknMG87jrJKI3iCT45XiU6tC9qT4auaXgL7keV7HWrLaasA1FhyTGMLk",
+	"gDYenwiHHhEHErQ6FmpI2i2WTr212elYhW2ZnsvHDg1qnAPeH8cgN0eHLSh/43n+wb7mnRa/Acji380l",
+	"ZmsE0e2LoMC23+a2I+n45HlWOkpZD6yPFsp14BzvRPbdRNFhZ+2J4chMIIAe0ua4vV/f8wvC4pgfXLF8",
+	"awe9c/1q8SUIVair/2oaevxCvRhEvPHDtjqtrhV68xTiPa3UClbwFsWrId3/19IKrcP9fWTJAxZq3uVa",
+	"VNl+Tg17RWaMwE4L5FYSDLc+htHs5ovlpSiAuFsKkeojbE8YZ5oKH9KyAFifQWlSNZYRe77/I0uCF0mo",
+	"6ADCcnaGY9nlOZc9UbBClUboSrWLXAvAafBpV1i4AF2ofe0+ZxoSDlR40c9Fz+hYcmKcliqoLvXnqhyr",
+	"G06roN4jzRIk/4I65aqDyj5RfDW6Yy/4BzudmkOi3iis0079E562kks9FkV75rLqBFiB5L2J4lJYK7TU",
+	"oug4xk74K2IjrvXYARgNlBOIaffpecGtraP/k/vn+Dv5B9qbsJz3LoApx1pUHVaUsn49VoUsGK34mmnD",
+	"lIR0Bj6kQ9MMwoIPgXXz/ev3n89eHZ8e//P48+uz30/ezd4Se3tYvxDCWnVSQJGHnnsirUOXUwGRz4ds",
+	"Iug94tZQDDUbZud257NyFLeq2cBr7TfNU+iQ4LJ+G1jLy280GxOA2hzfBqOFwXd/+e7th7cvz07fvn99",
+	"9ufHD6+ZUdgOS3e3l8YtpgdqrD3FJUR+goUwOxdYRKNhowqNgCpppi/sq/XLPIe15+jVeQqyEO5yTGib",
+	"9khXIMYiIW/5JiH3lA7rZzLTA9yjiK03u+zzEgi06OsM+b9VkZlJB3ek6gcLRM/uERqTvxueCMMuJaTI",
+	"VGl0lgq4TSG83cLOC1WO8EN9Pj0+OWW/nXz8/dPZyetP796+PD59+/EDrk54wmdxKQqeB2tJacJL1cJg",
+	"bM0hjOJmZL/Z+7OT4In0pnDDD8oNVU2LUpoP3M5uSeipDQlWy6A0YAxZ8dheIE+stjhCGex2c67OmeYT",
+	"zcaDyZwQ3AnAywh9o9nC6iGNbJg8nWwcPbmN6MStmVNzwuQvQWAWwZe68Rj5NUQD7GMqq8oNCm0QpRYk",
+	"zDFwDuew7oRlDSC+CH6kisn88HKeaXMCz1kSX4bAKD4NrRZ+IdjjxLq7yRNUzrDZ6fc+z7U9IMXYtWXW",
+	"A6gYV26KnWb6DJsGa+FTSlJ1lcoF1JJtWZDUTvIqNP0wxTuO/i1z7KASoKB95MQO7CvsyYDagE3jnfVt",
+	"vMVE/cdpCnayUkOHFkLOEnU0Z0Pw/4zIJz7V7MUBuA8gV9rsA6ce5lgik3zEsnOpwEkCYn076/Y1GsOV",
+	"1YQu69i1n/B+BS1JSNqBsYN1an/tFTdJFj49UJzA9IwbTOL9tHdwsHf4o+/FbWP5wZ/gumNS0gt+0g71",
+	"d42IA2iFW645LY2VyWm6Ix6/O+LxJVfxoUCK8V1g8noqcNOUBPMy/TVHM90H6mYrLgJKly0JNNpJXoeO",
+	"WQHs6QwZ8xHj8C8E2EirpgLkKfQcYajPXpzpWBIjWcXbkthDZ1mqE6ibC1uQEDGDY/UtRhjzXI0hQoHs",
+	"TvbaWGa69sCNtC6+/2Za9+FyMtv5uq7M1uKr3nB9PFVUv+M4nuI4hk22hOD4notW+wqLszr3jtTYDnmj",
+	"CMi5MCRvrkhj/J0ZwE5fPOyygesRrd95ndcV7MZbiGgsF2a30I1v5+T6WIfb7JWztKDzCXWONmqkaxFX",
+	"qFvOTBhXOcJs4wxHlDZ8gjkzzyGlJIG11dCu+31YPGc12OvNrD0UZ9dg7V0HoW8vV3qKRS6QxxB3WlOq",
+	"3gkXL4R5MHO6o+K9T6bzVMxi12N8R9S22xXkWK686lGPe8Rb66Bb1uEtowImV/zGAGcY6jmY6jPtKg8Q",
+	"65Qpab+nlXX2aMonOoolh1OtSzBUVjl1CCqrBuqKHzwb2gv7Ub0zxSqCshDaw2nVKcwilkkHwAsNG9QN",
+	"CXOkAcjGWs52VG32mvcGnrtHY7EKUdXEMnOQM4WDglcVai7U7hYRE1+pkolP4dIyNYQWS3s4c/S4aEKM",
+	"RZ77Wo9qNFZHH1egNAqqSFy518H+vpvXiD07JOhTmbKD6Jk/BFBxOC8cM5YeLfYg2p+CGGyzRIqv5qwH",
+	"2dWEWfWWyVJUJHAUPqrjEtp9EBaqwmMGXLPEQ8wmLnskhSBwW79hq9PQ5WMc5yOWMOqCMIaN99ChqiWW",
+	"p4pdCDECFOPRxAGrRUyNhGTJb69P2VNtCsGHCQ4/wcp6keAwI6QigqI/WDJ14CIAt8FlhiUstNKp6Wwo",
+	"uCSeX+UGVLOmwila6Mp+dptu5XYxfcS0sOca4TcYvGFPDYe8nrQn9BnxdZQDAA1YRVfpJssMYQIsayuL",
+	"WkP+9S2eDVnTYSbdn76DlRcFgMhiSpAOk8GlzQT6tqyobs32ff0Kay3ljkYQt0w0v21tzSa1AEJ30+66",
+	"Za1r7/icN+jlpc4uxVEFy3wQIhsn1diSOW/185y3qtB+r++llhn+uO1uvqxjCjZ5HiwTbq5u2e+L4gwm",
+	"9GyYydLYC/cjdwD7bmpH1ggP1bGQ0xK3fHW3H/fnISTvv+j8aG8WBJmo6tzdjeL+rY4s8zxqIVNc+MM8",
+	"SOUXOMw/EXbZlLrVaXlE+hbuyeA+q4euvkQtL+mdY2b1MdZ7kdBCkVabFzvGM9Xv43mkK89AV+L3dJoS",
+	"T4DT/4KgXet1WaiRePpnWWS9QQuPgX1FXzdXvQv8r5BW0B78HOBNtzoteIlW1BoLcQFr5cC+hQBXObsU",
+	"Z/1CDf30HVgp8e3LN0Dmqx053Dv85fTwx2piA/3p5nHhsFX9G1W3WsNz9RpkjvdYKTbADnY0965+aRqr",
+	"dNfw+WACgSZYHQ3meuB0Oam/cUnUjD20vZ2gaFXOdZI+AxumsxqxfWRCjJvDYWYM4lFWBMiVrUKF4pG9",
+	"Cv+/Zy3fWIpL5HP4483x6R+/sTen799FTGOvAHvRPnzSYQmc06EHJxFLsrSTBBasdZRAMEWxTFJueCdh",
+	"nCUv3fkBIKT9iHh6hVXMsn5gQnN9oYmLExLVsUTbHwYBQJc0nIHIcwXmv9KCxkR1OTiPj3TFCOEQItrs",
+	"OJZ4GA+C12OvETJ1s9YXkEMHi4izXIGH5Boo7OwQtDLgy8CDwdVMrNW199qObu/tq4SAbcqhqDKA7JyP",
+	"AJ00S3M3TLifBmdjCFn2PJMilo8BNkJ6OgugVFHyCfmbB8+pz0Z37PwBSh66EDh7z/zxCJ2Q6g0YZuer",
+	"7hwqnadh0Kjo9SV4mJH1r6uOo7H1b+wMUJ9gIS4dsUks/cFenuE3ViPtPN02OxE0EvCS2uzYPbBnh09B",
+	"b3R7caFbB5Ab8rvot2TaT0YX2d6tW6ixhlp++BKfVVn0fNE/fDoeywsxOWKltp/a9AYsk9q4Can5WvS4",
+	"+W4Wjh1Xul7F0UqyNHHrDNYPrutC9IR1/+pG93E//fOn9PeXzuTGoGtlc9cWXK1EOsD2OSQXyWP9gN1n",
+	"ZVGr0/rf/zne+5Pv/bW/9+Js78sP/6c1CwHUjIvhpJDv37rI7PJRfc9c5zxJkEnoQNbwPXAd28tc75v7",
+	"jGzIJ7Bg6rMR8rN4A6/ZGVEAI6w3nBK+99fZlx8eR/SfJ/9YaVoSfHGA1gVZFog8WNVDLfJLoduMzozI",
+	"/A6u4LmuE/E7QJsp/NNqUggBcU75PDlI4TQIWQ6tUvQX1gdj1fD0qy53mgBhClbyXqXDQq8Ji3oDx6kV",
+	"SvFYZmmHudUOoSveYX9/s/uxpnzmnBi3UP/ErU7sN03ciuIWN/BbA/+LczLgNPvGcGI4zzhmOI7rafqM",
+	"4NBZlsZ2HcWVI+L+xuqi2OWNYtmqG+DTOt4rZxQNOmK/n/6694v97MESfrG///PBixeHz5/9/Gz/xYup",
+	"Ffy/cVzat/vSuHRnbPnX9CAEMyIGbogYQiYMZXKlQHYtCVtmkX8mDevVlDe+6ZfZTEeo+W67zcATeqAs",
+	"0Zsb1IQ0tBrFBsChwwWbIHMRGMeV40tg7S4A/nbOPwJ6QAyFflgjiNRA31UPoNA/UtkT8f6IutYUN3LG",
+	"NfzhA0AVKhZgzPdFUYj0zKj1o0CrByxWQUR52ElunKFd9GJJGZNxu7kBjuNuAKhwRHdevITrx5OJhAIW",
+	"IKzWZxMJ7hgtAb6qiKMjZv1p63yUBfCIOlyFDdCovOS+p1QTd4Ie5QqDdjLz+mTmLeNFZSh+90hygBYG",
+	"PU30C9C6AbV8aN8HMblS3yDz365HwOM/LVY0jUwHdME9Qn5aRTPNXYvrNQvcTh9WXakpa5pjI9a1K7YT",
+	"Hx2iAJiL+3hQRy2ExIYtHNUjXecpzvqMy0kEnVxuqH5LQxg1YHjaQD/SLXc6cqcjH5aOhJx2dbw64DEW",
+	"g30ICjWWCzXqEdzQKLUneJFPGu+z07o3rXVJnj1AzRuqXL8Kt1o154Jf3rJeBnJIl85FnLcVNTQ0RQ95",
+	"cSFSlmcXYpxpcX16GqZip6R3SnqnpK+kpHcK+IYV8HteXHjlyzjS7T5MJby9ipdqXW9T8WZBq4gDN1/N",
+	"K4bBXqdPDDfc6dqdrt3p2p1DvP2lIbwwUAGK6AE7r3jbvWJXbXEj+vmt1iVgj0kx9kbcTAE19nLWKZ+g",
+	"99GXkyH6fxRLbN7MM3mhqeER1HqjNr8QYqShq2SU8573nn2HsH2C1fj2blYLKY/MuLisZ76qd3N5+9r+",
+	"SkChPZXngp+XczmODl1pT+tX6NxxlA2jTGJ937olN6du0V0bnuh12CPVpz+aQu+0i+j3k3c7rM651s2t",
+	"WRzT4joBs2C6yyZpfx82lHuxTBKSMZpVPAeWGasHQCYlRCUTSxKymWZ0Doo9blCsLqB4mrWPYrkGxdMO",
+	"leR2LTEnQtcwwupkUNF9NsoauuZWsdOmdksrak3vlI1stW1BhCUmqKWly3an07muJccz73Bnl2UacDcK",
+	"3jMez2QOmsFMdfN/00BuMLTgHjFHl7vXu9e8J/eFIjxYD1vFDz7mmckzdDwWMJ0IaaBVUIFj4LF3MslU",
+	"kSJ3EFTDN4b33DMWE6H84UayChdKMJ6wSHUVpu2glP5q1Nq1gdwaW7Wbpm3lq3bjfy1NMVmFk4VmeNcC",
+	"tY2sLFYsjquN7eSi3+ubQhDURMq9J2VpRlWel485z7TdjQ6OzTNPc2k0mKpDgf3gSgrWFfa+GkgHO1XC",
+	"BjFMHaSY90KUhi3FmR6JXsbz7C+OHfaqoJ53OaGrjpxVQ7ci3Bt7prXSjijNk8lz1hVmLIRkSb9QwwQM",
+	"ncSohCDPYLwI0qbt1eGI4SdguK7TzxjFhtz0AJWO9n/kWLZj6al3rafVcb3xGWop8LGoM+sIj3FZw9TP",
+	"gL2vJ/JcpBGza0qkUSxz0TcR0wNrj0qR2qEWwmPquFuxgcpTaNynXxyOHQKyEFwOBMWoD5XOm0LAKwTj",
+	"aWqP2qnHW+PEw4ORKoB5QH/fbXGqzgXE+vBzpf/mPftOMJl2KBGsCvsnQewN+YTlAIymPCYITLkmsAc4",
+	"K9NsIPKUEgLc0+PiD0IygjuqzFg/1wl9wKTNULQBJkEqrJ2LHdlwAk0DoOaNMkD4MwMcc7gKfAjxq8FH",
+	"tBkuIQIlCDOU5/xSsHIUMXoYfLNcuCfY20plpm49DBpXMBRH0+5qjGofKoJna7/EoVUOkfngf2jM41sA",
+	"IdKoENh3B6AT8GicUGSVNFhjjOJEpGySiTzVFbxDjfthwE0sVa9XjjK7Pwy5DA6I4XF3wkqZqvpKfXIU",
+	"fB6M39J+WWCYLWNiqintu6Vk0heZrAdZGxG5atBOtTb0H/YPEC9qqqeyLhKBU6AYcqNydT6Zhnc6ODw9",
+	"qN9ujfhtbTJvkhRqZqrm9LVugIXm8MBWnfufK1gtmm6Uu2coigCTLWx9hZ/dH+t9qKZ22OlvFwxnY6S0",
+	"DT/4XLqro0qSQv7Fi0YrzJdwYaGkhO27C67fbXCdFmsQR48aYusYgq62I0S+tjP27l4YIN5TCoIT6u6Y",
+	"a4TOJ05mLjFRqaRoxzLxsANOEe2RsZd0wPAtjHTqs8dRa2oNGLWgDdVYOrSXWFr9+nwfEWOdy8g2rmSA",
+	"2uH5kfpd7P16OM/cd0cBNt9BnBuB/7bQfwxwkxf5kHcQnJ+REs0B+/kSoskvre/EENZjen9tUUDeDX0p",
+	"S9upt3qdh5nYLZ0WfCyTI6dPlTfKFbHKz/c8NrGX3SOvaDGvRaf2h3vN7wPu003d1lXy1XbZZA85TZIO",
+	"rTOXTEaQK8RohK9mbQH0WIkRb1coByrCLevN9ITPzLprz/Da+6UHppbMQvHeuLzunPoNRS4YT2CTWWnq",
+	"Csg2SQWdCzMtO6+I77Rzg7fEDfYa/GHXsV+f/vvOIaNW1Ap3ljhaR7hfV05pLTPTzZMHl6oZ209xgOtX",
+	"NdduOy/P9U+lLnSVHqB0RcR0CfCezhwvyhzT/Mmnj59P2dMlxHcrWOj4Vh9Bst6rZiIYEtCtbN53dH11",
+	"vgHTcJOs/idYsUvCklMYurvQ5EPyhqTag52NwTaXjvMGImbEyO+BBDS6SVJhks/alqofSwyKn2Vp0mZv",
+	"+0yroUC2MpFroKaKJSKnpkxnsic6TQW/s6HW6mAsgX598ekgr7G1yh73xHC6zGCCkyM7UiT92iMC0L1x",
+	"JlM1dnD81joG3QBtWPRj0lOyn2c9A2nzWCY8B5lvB6Ltk9w9KSu5B1lJe8BKSzvBQXhZXYoi5yN4JRcL",
+	"8r/RoN3fEICWag9+7BdCJAuipSEj2NLGL3YdfV+3tkpn9C6Vh0Nxg52AEdfG1YZ7VQVHYQGPuLXfm5rm",
+	"MB5GoWY7R2Oumf0JcuqcpRncTPopdfO1PTFcTPdzCqk9ULe8oWB6nrBxlJKLzg0kTchA6QQN2n0NYiY4",
+	"UJMVRKi0h9D9dUkRxIyrX0IxAe9byQj8033s1eMOtc10R6Hjp1QkckPmLBhvuippaahjOa1KlGp1GRG1",
+	"0XnpQlkyV5oT1EVlyK2ZuXovCa31AxFUwEjBuhNWac2IAcEBN4zH0glvV44FoPdQD8NSJVD5VpU73ETM",
+	"KLWRlU13uc9m9q1VuS5r3t/FPHZWbmDl3iMz7DsMHb0i8fbArZaN9Pit6e38Yi+TIAeXNMVTryZa1L5S",
+	"2pF/yTpABnWvY3N8WN0cS7SLYIPSAVeMGxZB10PubDxQgJJDBaNSjUGTD5AnLpZYS6x93yi2TjOkdSCq",
+	"NMYNO4DxA+sQPRU796G0NOWTyL1RLM/5aKrtpoB68ao4uzcQPTt7R4zTk0DeiEtRMPxeVJdNs8yowBTE",
+	"Fhoc9Sb/TjgdWgjtrvRVsXWKboQToPOHpTasK2pz9PjZ/ou5jm0sK8/2yQbouVSuml+8lXdbp8rlpEtX",
+	"+cQTIQCccD3AYAWbCG1EkfIJUA9l8ry9ZmEqqCQqiWlGHphmD1krY2Pn8SZLVHfcKzfCveKaSJZGaK+I",
+	"G7WrG73ButGtR2WYqgxthGJYLcA5A9aAxJeJVFbGwrU6wS4KqaZU95TSrivsG0S72tWIXtVUd1IMUr1g",
+	"cqwL0HCP4BhWrPhcXtQ5G29cIe7XgOEQ7p1tqgcV3YFSF3pJwzo0ntKprDthWQPXrDu+pC/dPXBdc/J+",
+	"tV3jW6zScO2mZddxvY0d1+NquTZyTm7SbB3uk3vfbD2/tfoz8W0PhdZ2rRvFOBjD3v3GTDLrF2oIrqqS",
+	"EeurPFdjay98NtyqmZQ5kRDLxwNjRrrz9Ol4PG5rOu43UE8Nn3QYx9qVhDK+dHQPYvP+L2gzNXw4SmIJ",
+	"DdTugM7OJTdlIRL2OLk8iBLfgfvm/fHLvc9vjg+f/2S3bZZSs6q9C5xk5XsUyy7X4qdnT9Avt79B1+7f",
+	"joM3YnHLX4d/ptzwuPUNqN5FIRhQzIP7UJHMY0+5Kk3Q71PlGqTy0Rh7rcs1dIBkutYhZOdkosqCqbEE",
+	"mnAKTxx+/crcooezMskO9h3FOuM9qxRykQIxv/ukbfbRDEQBSP+pyDMgvM50LAthioxSr4fPqAkbni2+",
+	"4hbLeM66vHeh+n0IA+XcWh5ZnyUnwhSTveO+EUVFlh/LzECnLQZL3JIioncM4HDJuiLMseACKAQNLWmz",
+	"Y/bsYN+/ZyzTTNtFXNNfbfYe764Z77oJB1BlmkNkofdRoQ7jMpalDKYoDQeIsSB1KQrDL4S02pHT6wKn",
+	"PT2DG7p/9fxY4sEwdY3o0UM+ccMgmkAYin1B92To4MJThqqA/JKMpZI9EVW4BfBa4RaB1ZCURZ74WBJs",
+	"uTY7TlNrbwP2CjAn18CV1FgyKYy1bqDZvhD/BjHLuIHOfFwapcyFJgJ8oIF+ZNepsZ68RrY2aBnHrWN3",
+	"ohUDiRa9QpgEefhNWUiR2hfJJ8zulgV2xtK4FZ54t4Era+/xvB5NmgouQHSjYHQmFg+DLggLvv5h9U1Z",
+	"5K1OywlJ6uhr0+Paqjh/OrRqZJ2YFM7RTQalGmZgjXCTO7VrVbIagcZbNoG07dOzQnAYEAaNhIRf8b18",
+	"mAqXn9XLAy16Z+/7//qvF8Uvv/3r//2nOB3/+/dPr355++7Tn2/V4Tv+jn8eL/4+q4albvxTpk1mKR1a",
+	"EsS6EJNH2gmrXSjruuzk/RXs3n+JyVv5u95BUl4XWxasLcad7l+JOb6uX243rNEQr9iuOMLSvtJX8Luu",
+	"vgkzNQweQMcWMrWmAdk6eiMbAAewsQ2wVssovlT6nTSM4pRdvXZkVyJBJRJE2LctQsj5C4sDqXfWJllJ",
+	"DucyW5mBZtwmUclzYSopccXmyHtu695vy3VeYZ9z3B92Sd91SeXvvYtxEyF7G92LqwjVzaKz65Vf4zhc",
+	"9TUYOTOi9neQBt4zjACjEuAmg/MgrucjbFymDIVOPdoWS5p/NuSpYONBlguq2nSiCyJKUhmM7UHobCOL",
+	"D2XY9Vh8q4R7IIe4B1P4Q5MyUP1+TRN4mdznuRbry0f8KqsFaa491bWs6nonpO/OdN5FCq6sPHBvPQwj",
+	"/eoxhStHCJ5SziATyyoP/Bd5pH08IGJSjIU2WE4U5DsKocsc8iVY/kuJiXYsX+F/q9QNggZfiBGWO//M",
+	"Uj7REaablBSQlWI/7l+xzOFV9Zo3Xu/QjKjvX3cRpH6K9s814OnTC088nv6XK/tUMLhQj2YGN9jfLW6M",
+	"GI6MbnUODmeLWKehagMfhvyhnGtzRjeZuuyw6TI4Hxd9p0VpV2Hfl3Gpx7C8ngMYLpzoqlmf7+9HLSm+",
+	"1h9FkDQAz9DqhB5Zy/3sS5ZdWSx9J9iatUvaCIMFxgs8qYeLAp6yhqXhPt8qhS0+OreLej24ehj/8be0",
+	"LuY+emOLlOTTv50uO7MHfM3DBu231ROXqxYnDhb26ro6IFSdhdO6QZVEUK7RWJUQsUKYYgIkBKqIpcO1",
+	"daUlG3mDfo6utQzghpwsN9HzvKyg3gQKTr+TVIN77evqU10ju/odl3nTuq/quLbSmXECbwMZfQcpz6eF",
+	"MvadXDXJ31cLyzUKWsxmO/JiSniwX8MavJpzo7NzKagmsKvMgC7RrqwQG6C9CdvjkulxZnqDoBJP5anD",
+	"SEgz3eNFKtI2O7EvC3zbCHaARzTeUOUp1b4FWAubiXCYU5qazzizdyPFd/VM97GeKUgOVcUD1d4A+qGx",
+	"dGzdPbELTl6Lh7PTtV7XgoCqxahcWat24uo7CCPeGyVrhL4h3TrdzKD6kPPyaqptH51gjwP9FDkFy2XK",
+	"XEV8nl0IxuUkRhdmI7VnH7VzWnZy9OHIUbv7GGeA7rHNPsu9kZx1emW7ybN/iclxaQatzv98+Rb93eoK",
+	"XogC/vpiTy4um/mB7UbOpDY8z7HjG1pZ4HyNllWqeqXDpEUr8GlDMuK4aiYJb9eeMR3/HihtvsHcFRnU",
+	"E9iVNfBSu8/L3JqjeLvQwpyxpN8obVxVe/jQIGNkbWyW9QMcqWfPfmxbifbFL8DpV/lErVgUymxXyRI6",
+	"ohve/1PBewYScaLQEean3CgyaNfyEDHBDV8h5WjD/f6Y5VUE3kzEugHazHBkL11Td8OdoCktxJxhhl8I",
+	"Nsp5TyCa3niQ9QZUBIK4XLwQwd1PlBpiCQj6ErMP+dUxaoaDOsZFnOV2mc5e809EZAS8autOBsyS8De1",
+	"xOEQByqvfYoAcLnxc9CXYp79FDCPHNggct4gV1x1T49oNXu/E7vbCnCJQ/Ce6trPmAWcvfKUOH3ttYVS",
+	"w04FCATfciB6FyLdy6R7Xx2xrqOVDR6AHfyz9/8gxsS6iWykU58a+GvdzCICU+lFez5hfMwn4QrPuWx6",
+	"i+NPb9mFmGjfTmmnw24SgJoJx3kMtGMNt3BLVAO3atm1x7rwNTLJPpYmB5vrN6XOc8FUwY5Ho1ywl7Ob",
+	"xv3E+kKkjYOV7M27n9mvb96esJNnrM97PBXYTBkxLXjRG0Ssn8m0IoLV1AKqLrB7jfZ+hIjqUSwrvYSn",
+	"IjYxxGF8zJtrhwZViEoyHX96e8RAsmskPf3orMGPKNjt2aosekDB9tvrU/a0P8iKp0NhOHaS4tt1hQYH",
+	"uMdHuKcyqJyv5sW+75wFyMs0M8wUPMtxO3n4r0eAt2elJFR4FdxKlvBz2iubviZVfQVtlPA9IsaZNoXg",
+	"Q5Qsvju++nyk7mfv+Ubw3AwiZlWVVUX2Bk77EGIXEdhPqxi3CSfaiGHr25dv/z8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

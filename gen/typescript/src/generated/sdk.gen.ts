@@ -787,7 +787,8 @@ export const getAppointment = <ThrowOnError extends boolean = false>(options: Op
  *
  * Updates the reason and the note (JSON merge patch), in any status. `null` clears
  * them. The history records an `update`; undoing a change does not affect them. A
- * partner, who cannot read the note, cannot change it either: 403 `forbidden`. For an
+ * partner may send a note with the booking, but, as it cannot read the note, not
+ * change it afterwards: 403 `forbidden`. For an
  * erased patient's appointment: 404 `appointment-not-found`. Time, doctor and room are
  * changed by `POST /appointments/{id}/reschedule`.
  *
@@ -923,6 +924,7 @@ export const leaveAppointment = <ThrowOnError extends boolean = false>(options: 
  * patient's appointment is not brought back: 404 `appointment-not-found`.
  *
  * A change can be undone on the same clinic day, and for 4 hours even past midnight.
+ * When there is none, the 409 `invalid-transition` says so in `detail`.
  * If the appointment occupies its time again, the booking rules apply, with two
  * exceptions: the start may be in the past, and a waitlist offer that has not been
  * accepted yields; that entry keeps waiting.
@@ -2023,7 +2025,8 @@ export const findFhirAppointments = <ThrowOnError extends boolean = false>(optio
  *
  * Books an appointment by the same rules as `POST /appointments`: one patient, one
  * practitioner, `start` and `end`, or a `slot` instead of practitioner and times;
- * `serviceType` is an appointment type. R4 members that MEMS does not store are
+ * `serviceType` is an appointment type, `description` its reason and `comment` its note
+ * for the clinic's staff. R4 members that MEMS does not store are
  * ignored, except `modifierExtension` and `implicitRules`, which would change the
  * meaning of the rest and are rejected. The body may also be `Parameters` with the
  * Appointment as `appt-resource`. Refusals have the same status as in

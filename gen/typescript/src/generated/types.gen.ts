@@ -949,7 +949,7 @@ export type AppointmentCreate = {
      */
     reason?: string | null;
     /**
-     * A note for the clinic's staff. Surrounding spaces are removed.
+     * A note for the clinic's staff, from any caller; only staff can read and change it. Surrounding spaces are removed.
      */
     note?: string | null;
 };
@@ -963,7 +963,7 @@ export type AppointmentPatch = {
      */
     reason?: string | null;
     /**
-     * A note for the clinic's staff. Surrounding spaces are removed.
+     * A note for the clinic's staff, who alone may change it. Surrounding spaces are removed.
      */
     note?: string | null;
 };
@@ -1011,11 +1011,14 @@ export type AppointmentEvent = {
     from_status: string | null;
     to_status: AppointmentStatus;
     /**
-     * The coded reason for a cancellation.
+     * With `cancel`, the coded reason of the cancellation, otherwise null. The appointment's own `reason` is not part of its history.
      */
     reason: string | null;
     /**
-     * The free-text reason, or the reason for an override; for the clinic's staff, absent for others.
+     * With `cancel`, the note of the cancellation; with `book` and `reschedule`, the
+     * reason for an override; otherwise null. The appointment's own `note` is not part
+     * of its history. For the clinic's staff, absent for others.
+     *
      */
     note?: string | null;
     start_time: Instant;
@@ -2124,7 +2127,12 @@ export type ChangeList = {
  */
 export type WebhookCreate = {
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2142,7 +2150,12 @@ export type WebhookCreate = {
  */
 export type WebhookUpdate = {
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url?: string;
     /**
@@ -2165,7 +2178,12 @@ export type WebhookUpdate = {
 export type Webhook = {
     id: Id;
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2198,7 +2216,12 @@ export type Webhook = {
 export type WebhookCreated = {
     id: Id;
     /**
-     * The URL that messages are sent to: https, without user information or fragment.
+     * The URL that messages are sent to: `https://`, a host, optionally a port from 1 to
+     * 65535, path and query; no user information and no fragment. The host is a public
+     * one. `http://` and non-public hosts are accepted only by an installation that
+     * allows its own networks (`MEMS_WEBHOOK_NETWORKS`); others refuse `http://` with
+     * 422.
+     *
      */
     url: string;
     /**
@@ -2485,6 +2508,12 @@ export type Problem = {
     errors?: Array<Violation>;
     permission?: Permission;
     conflict?: Interval;
+    /**
+     * With `doctor-overlap` and `room-overlap`: true if `conflict` is a hold, which
+     * becomes an appointment or ends within minutes; absent if it is an appointment.
+     *
+     */
+    held?: boolean;
     current_ticket_status?: TicketStatus;
     /**
      * With `invalid-ticket-transition`: the allowed next statuses; absent if there are none.
@@ -3534,8 +3563,9 @@ export type FhirPrefer = string;
 
 /**
  * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
- * one or several entity tags, or `*` for any. Without this header the change is
- * unconditional.
+ * one or several entity tags in double quotes, as they were received, or `*` for any:
+ * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+ * is unconditional.
  *
  */
 export type IfMatch = string;
@@ -3625,7 +3655,8 @@ export type ListPatientsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3703,7 +3734,8 @@ export type CreatePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3724,7 +3756,7 @@ export type CreatePatientErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -3776,8 +3808,9 @@ export type DeletePatientData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -3805,7 +3838,8 @@ export type DeletePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3893,7 +3927,8 @@ export type GetPatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -3951,8 +3986,9 @@ export type UpdatePatientData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -3980,7 +4016,8 @@ export type UpdatePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4004,7 +4041,7 @@ export type UpdatePatientErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4063,8 +4100,9 @@ export type MergePatientsData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4099,7 +4137,8 @@ export type MergePatientsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4127,7 +4166,7 @@ export type MergePatientsErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4204,7 +4243,8 @@ export type PreviewMergeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4286,7 +4326,8 @@ export type ExportPatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4373,7 +4414,8 @@ export type ErasePatientErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4397,7 +4439,7 @@ export type ErasePatientErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4485,7 +4527,8 @@ export type ListDoctorsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4563,7 +4606,8 @@ export type CreateDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4579,7 +4623,7 @@ export type CreateDoctorErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4631,8 +4675,9 @@ export type DeleteDoctorData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4660,7 +4705,8 @@ export type DeleteDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4746,7 +4792,8 @@ export type GetDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4804,8 +4851,9 @@ export type UpdateDoctorData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -4833,7 +4881,8 @@ export type UpdateDoctorErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4853,7 +4902,7 @@ export type UpdateDoctorErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -4925,7 +4974,8 @@ export type GetWorkingHoursErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -4983,8 +5033,9 @@ export type ReplaceWorkingHoursData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -5012,7 +5063,8 @@ export type ReplaceWorkingHoursErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5032,7 +5084,7 @@ export type ReplaceWorkingHoursErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5117,7 +5169,8 @@ export type ListTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5204,7 +5257,8 @@ export type CreateTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5224,7 +5278,7 @@ export type CreateTimeOffErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5276,8 +5330,9 @@ export type DeleteTimeOffData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -5309,7 +5364,8 @@ export type DeleteTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5395,7 +5451,8 @@ export type GetTimeOffErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5481,7 +5538,8 @@ export type ListClosuresErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5559,7 +5617,8 @@ export type CreateClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5575,7 +5634,7 @@ export type CreateClosureErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -5627,8 +5686,9 @@ export type DeleteClosureData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -5656,7 +5716,8 @@ export type DeleteClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5738,7 +5799,8 @@ export type GetClosureErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5832,7 +5894,8 @@ export type GetScheduleErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5918,7 +5981,8 @@ export type ListRoomsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -5996,7 +6060,8 @@ export type CreateRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6012,7 +6077,7 @@ export type CreateRoomErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6064,8 +6129,9 @@ export type DeleteRoomData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6093,7 +6159,8 @@ export type DeleteRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6179,7 +6246,8 @@ export type GetRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6237,8 +6305,9 @@ export type UpdateRoomData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6266,7 +6335,8 @@ export type UpdateRoomErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6290,7 +6360,7 @@ export type UpdateRoomErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6370,7 +6440,8 @@ export type ListAppointmentTypesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6448,7 +6519,8 @@ export type CreateAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6468,7 +6540,7 @@ export type CreateAppointmentTypeErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6520,8 +6592,9 @@ export type DeleteAppointmentTypeData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6549,7 +6622,8 @@ export type DeleteAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6635,7 +6709,8 @@ export type GetAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6693,8 +6768,9 @@ export type UpdateAppointmentTypeData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -6722,7 +6798,8 @@ export type UpdateAppointmentTypeErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6746,7 +6823,7 @@ export type UpdateAppointmentTypeErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -6854,7 +6931,8 @@ export type ListAvailabilityErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -6960,7 +7038,8 @@ export type ListNextAvailableErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7066,7 +7145,8 @@ export type ListAppointmentsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7151,7 +7231,8 @@ export type BookAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7178,7 +7259,7 @@ export type BookAppointmentErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7255,7 +7336,8 @@ export type GetAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7313,8 +7395,9 @@ export type UpdateAppointmentData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7349,7 +7432,8 @@ export type UpdateAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7369,7 +7453,7 @@ export type UpdateAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7428,8 +7512,9 @@ export type CancelAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7464,7 +7549,8 @@ export type CancelAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7491,7 +7577,7 @@ export type CancelAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -7550,8 +7636,9 @@ export type ConfirmAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7586,7 +7673,8 @@ export type ConfirmAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7662,8 +7750,9 @@ export type CheckInAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7698,7 +7787,8 @@ export type CheckInAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7775,8 +7865,9 @@ export type StartAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7811,7 +7902,8 @@ export type StartAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -7888,8 +7980,9 @@ export type CompleteAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -7924,7 +8017,8 @@ export type CompleteAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8001,8 +8095,9 @@ export type NoShowAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8037,7 +8132,8 @@ export type NoShowAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8113,8 +8209,9 @@ export type LeaveAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8149,7 +8246,8 @@ export type LeaveAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8225,8 +8323,9 @@ export type UndoAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8261,7 +8360,8 @@ export type UndoAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8341,8 +8441,9 @@ export type RescheduleAppointmentData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8377,7 +8478,8 @@ export type RescheduleAppointmentErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8407,7 +8509,7 @@ export type RescheduleAppointmentErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8478,7 +8580,8 @@ export type GetAppointmentHistoryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8567,7 +8670,8 @@ export type CreateSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8592,7 +8696,7 @@ export type CreateSeriesErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8667,7 +8771,8 @@ export type GetSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8732,8 +8837,9 @@ export type CancelSeriesData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8768,7 +8874,8 @@ export type CancelSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8794,7 +8901,7 @@ export type CancelSeriesErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8853,8 +8960,9 @@ export type RescheduleSeriesData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -8889,7 +8997,8 @@ export type RescheduleSeriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -8919,7 +9028,7 @@ export type RescheduleSeriesErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -8995,7 +9104,8 @@ export type CreateHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9023,7 +9133,7 @@ export type CreateHoldErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9074,8 +9184,9 @@ export type DeleteHoldData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9103,7 +9214,8 @@ export type DeleteHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9185,7 +9297,8 @@ export type GetHoldErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9267,7 +9380,8 @@ export type CreatePlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9290,7 +9404,7 @@ export type CreatePlanErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9362,7 +9476,8 @@ export type GetPlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9427,8 +9542,9 @@ export type ApplyPlanData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9463,7 +9579,8 @@ export type ApplyPlanErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9490,7 +9607,7 @@ export type ApplyPlanErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9566,7 +9683,8 @@ export type CreateWalkInErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9590,7 +9708,7 @@ export type CreateWalkInErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9678,7 +9796,8 @@ export type GetQueueErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9760,7 +9879,8 @@ export type CallNextErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9782,7 +9902,7 @@ export type CallNextErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -9854,7 +9974,8 @@ export type GetTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -9919,8 +10040,9 @@ export type CallTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -9955,7 +10077,8 @@ export type CallTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10031,8 +10154,9 @@ export type StartTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10067,7 +10191,8 @@ export type StartTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10144,8 +10269,9 @@ export type CompleteTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10180,7 +10306,8 @@ export type CompleteTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10257,8 +10384,9 @@ export type LeaveTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10293,7 +10421,8 @@ export type LeaveTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10370,8 +10499,9 @@ export type TransferTicketData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10399,7 +10529,8 @@ export type TransferTicketErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10426,7 +10557,7 @@ export type TransferTicketErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -10510,7 +10641,8 @@ export type ListWaitlistErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10588,7 +10720,8 @@ export type CreateWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10612,7 +10745,7 @@ export type CreateWaitlistEntryErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -10665,8 +10798,9 @@ export type WithdrawWaitlistEntryData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10694,7 +10828,8 @@ export type WithdrawWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10780,7 +10915,8 @@ export type GetWaitlistEntryErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10845,8 +10981,9 @@ export type AcceptOfferData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -10889,7 +11026,8 @@ export type AcceptOfferErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -10969,8 +11107,9 @@ export type DeclineOfferData = {
         'Idempotency-Key'?: string;
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -11006,7 +11145,8 @@ export type DeclineOfferErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11090,7 +11230,8 @@ export type GetCallerErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11168,7 +11309,8 @@ export type ListApiKeysErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11246,7 +11388,8 @@ export type CreateApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11266,7 +11409,7 @@ export type CreateApiKeyErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -11338,7 +11481,8 @@ export type GetApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11425,7 +11569,8 @@ export type RevokeApiKeyErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11519,7 +11664,8 @@ export type ListChangesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11603,7 +11749,8 @@ export type StreamChangesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11681,7 +11828,8 @@ export type ListWebhooksErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11759,7 +11907,8 @@ export type CreateWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11775,7 +11924,7 @@ export type CreateWebhookErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -11827,8 +11976,9 @@ export type DeleteWebhookData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -11856,7 +12006,8 @@ export type DeleteWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11938,7 +12089,8 @@ export type GetWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -11996,8 +12148,9 @@ export type UpdateWebhookData = {
     headers?: {
         /**
          * Apply the change only if the record still has this `ETag` (RFC 9110 section 13.1.1):
-         * one or several entity tags, or `*` for any. Without this header the change is
-         * unconditional.
+         * one or several entity tags in double quotes, as they were received, or `*` for any:
+         * `If-Match: "1"`. A weak tag (`W/"1"`) never matches. Without this header the change
+         * is unconditional.
          *
          */
         'If-Match'?: string;
@@ -12025,7 +12178,8 @@ export type UpdateWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12045,7 +12199,7 @@ export type UpdateWebhookErrors = {
      */
     412: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -12126,7 +12280,8 @@ export type RotateWebhookSecretErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12217,7 +12372,8 @@ export type TestWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12312,7 +12468,8 @@ export type ListWebhookDeliveriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12403,7 +12560,8 @@ export type RedeliverWebhookErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12489,7 +12647,8 @@ export type ListCalendarFeedsErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12567,7 +12726,8 @@ export type CreateCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12587,7 +12747,7 @@ export type CreateCalendarFeedErrors = {
      */
     409: Problem;
     /**
-     * `payload-too-large`: the body exceeds the server's limit (64 KiB unless configured otherwise).
+     * `payload-too-large`: the body exceeds the server's limit, which `detail` states (64 KiB unless configured otherwise).
      */
     413: Problem;
     /**
@@ -12659,7 +12819,8 @@ export type GetCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -12746,7 +12907,8 @@ export type RevokeCalendarFeedErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
@@ -14362,7 +14524,8 @@ export type ListAuditEntriesErrors = {
      */
     401: Problem;
     /**
-     * `forbidden`: the caller lacks the required permission, named in `permission`.
+     * `forbidden`: the caller lacks the required permission, named in `permission`, or may
+     * not do this; `detail` says what instead.
      * `cross-origin`: a page from another site sent a request that may change data.
      * `local-only`: this server does not authenticate callers and accepts requests from
      * its own machine only.
