@@ -15,6 +15,8 @@ export const repeats: Record<Repeat, string> = {
 
 /** The contract's bound on the dates of a series. */
 export const MAX_DATES = 100;
+/** Fewer dates are no series. */
+export const MIN_DATES = 2;
 
 const codes = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
 const days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];

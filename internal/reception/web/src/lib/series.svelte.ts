@@ -3,7 +3,7 @@ import type { NoAnswer, Problem, SeriesBooked, SeriesCreate, SeriesDate } from "
 import { mems } from "./client.js";
 import { bookingOf, type Draft } from "./draft.js";
 import type { Person } from "./person.js";
-import { MAX_DATES, type Repeat, ruleOf } from "./recurrence.js";
+import { MAX_DATES, MIN_DATES, type Repeat, ruleOf } from "./recurrence.js";
 import { session } from "./session.svelte.js";
 import { dateAt } from "./time.js";
 
@@ -19,7 +19,7 @@ export class SeriesDraft {
   error = $state.raw<Problem | NoAnswer>();
   /** What became of it. */
   booked = $state.raw<SeriesBooked>();
-  valid = $derived(Number.isInteger(this.times) && this.times >= 2 && this.times <= MAX_DATES);
+  valid = $derived(Number.isInteger(this.times) && this.times >= MIN_DATES && this.times <= MAX_DATES);
   free = $derived((this.dates ?? []).filter((d) => d.outcome === "free").length);
 
   private checked = "";
