@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"mems/internal/clinic"
@@ -36,7 +39,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return fmt.Errorf("%w\nThe sample data is incomplete; \"mems reset --yes-destroy-all-data\" removes it", err)
 		}
-		p.showDemo(summary, time.Since(now))
+		p.showDemo(d, summary, time.Since(now))
 		return nil
 	})
 }
@@ -95,7 +98,7 @@ func mayFill(ctx context.Context, d *clinicDatabase, st *store.Store) error {
 }
 
 // showDemo prints what was created and how to look at it.
-func (p *program) showDemo(s demo.Summary, took time.Duration) {
+func (p *program) showDemo(d *clinicDatabase, s demo.Summary, took time.Duration) {
 	_, _ = fmt.Fprintf(p.out, "\n%s, %s and %s from %s to %s, in %s:\n\n",
 		clinic.Counted(s.Doctors, "doctor"), clinic.Counted(s.Patients, "patient"), clinic.Counted(s.Appointments, "appointment"), s.From, s.To, took.Round(100*time.Millisecond))
 	for _, status := range []clinic.Status{
@@ -110,15 +113,46 @@ func (p *program) showDemo(s demo.Summary, took time.Duration) {
 	if s.Day != clinic.DateOf(time.Now().In(p.zone)) {
 		day = "The next working day's list"
 	}
-	url, err := p.localURL()
-	if err != nil {
-		url = "URL" // the operating system chooses the port
+	url, open := p.servedAt(d)
+	header, withKey := "", ""
+	if !open {
+		header, withKey = ` -H "X-API-Key: $KEY"`, "Set KEY to an API key (\"mems keys create\") first.\n"
 	}
 	_, _ = fmt.Fprintf(p.out, `
 %[1]s, of everybody and of one doctor, while "mems serve" runs (at the address
 that it printed, if that is another one):
+%[5]s
+  curl -sS%[6]s '%[2]s/appointments?date=%[3]s'
+  curl -sS%[6]s '%[2]s/appointments?date=%[3]s&doctor_id=%[4]d'
+`, day, url, s.Day, s.DoctorID, withKey, header)
+}
 
-  curl -sS '%[2]s/appointments?date=%[3]s'
-  curl -sS '%[2]s/appointments?date=%[3]s&doctor_id=%[4]d'
-`, day, url, s.Day, s.DoctorID)
+// servingFile has the URL of the "mems serve" that runs a private database, and, on a second
+// line, whether it wants credentials: other commands may have other settings.
+func (p *program) servingFile() string { return filepath.Join(p.DataDir, "serving") }
+
+// noteServing writes servingFile, and returns what removes it. Without it, "mems demo" prints
+// the address of its own settings.
+func (p *program) noteServing(url string) (remove func()) {
+	if err := os.WriteFile(p.servingFile(), fmt.Appendf(nil, "%s\n%t\n", url, p.open()), 0o600); err != nil {
+		p.logger().Debug("the address is not noted for other commands", "cause", err)
+	}
+	return func() { _ = os.Remove(p.servingFile()) }
+}
+
+// servedAt returns the URL of the server whose database this is, and whether it is open: those
+// that "mems serve" noted if it runs this private database, otherwise those of the settings.
+func (p *program) servedAt(d *clinicDatabase) (url string, open bool) {
+	if d.private != nil && !d.private.Owned() {
+		if noted, err := os.ReadFile(p.servingFile()); err == nil {
+			if lines := strings.Fields(string(noted)); len(lines) == 2 {
+				return lines[0], lines[1] == "true"
+			}
+		}
+	}
+	url, err := p.localURL()
+	if err != nil {
+		url = "URL" // the operating system chooses the port
+	}
+	return url, p.open()
 }

@@ -116,3 +116,15 @@ func TestBar(t *testing.T) {
 		}
 	})
 }
+
+// What "mems demo" prints works at the server that runs the private database, whatever its
+// own settings are.
+func TestDemoPrintsTheServedAddress(t *testing.T) {
+	t.Parallel()
+	dir := "MEMS_DATA_DIR=" + t.TempDir()
+	p := startMEMS(t, dir, "MEMS_AUTH=required", testEngine())
+	code, out := runMEMS(t, []string{"demo", "-patients", "20", "-doctors", "2", "-weeks", "1"}, dir, testEngine())
+	if want := `curl -sS -H "X-API-Key: $KEY" '` + p.URL + `/appointments?date=`; code != exitOK || !strings.Contains(out, want) {
+		t.Errorf("exit %d, does not print %q: %s", code, want, out)
+	}
+}

@@ -128,6 +128,9 @@ func serve(ctx context.Context, p *program, args []string) error {
 		log.WarnContext(ctx, "the open-file limit allows only a few clients; connections beyond it are closed. Raise it with ulimit -n 4096, or LimitNOFILE for systemd",
 			"files", mostFiles(), "connections", most)
 	}
+	if d.private != nil {
+		defer p.noteServing(p.servedURL(listener.Addr().String()))()
+	}
 	p.welcome(d, listener.Addr().String(), waiting)
 	if !p.open() {
 		p.adviseFirstKey(ctx, st)
@@ -316,16 +319,21 @@ func (p *program) access() string {
 	return "by API key"
 }
 
-// welcome prints what to do next; while the server waits for its database, only where to
-// find the reason.
-func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
+// servedURL returns the URL of a server that listens on address.
+func (p *program) servedURL(address string) string {
 	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
 		address = net.JoinHostPort(p.host(), port) // as configured: Go listens on [::] for 0.0.0.0
 	}
-	url := "http://" + address
 	if p.TLSCertFile != "" {
-		url = "https://" + address
+		return "https://" + address
 	}
+	return "http://" + address
+}
+
+// welcome prints what to do next; while the server waits for its database, only where to
+// find the reason.
+func (p *program) welcome(d *clinicDatabase, address string, waiting bool) {
+	url := p.servedURL(address)
 	if p.logsJSON() {
 		p.logger().Info("MEMS is serving", "url", url, "database", d.where, "zone", p.ClinicTimeZone, "access", p.access(), "version", version)
 		return

@@ -145,9 +145,13 @@ func roundTrips(p parties) []roundTrip {
 			send: []object{{
 				"patient_id": p.patient, "doctor_id": p.doctor, "start_time": "2027-08-03T09:00:00Z", "time_zone": "Europe/Zurich",
 				"rule": "FREQ=WEEKLY;COUNT=2;BYDAY=TU", "duration_minutes": 45, "type_id": p.apptType, "room_id": p.room,
+				"reason": "Dressing change", "note": "Brings a friend.",
 			}},
-			returned: object{"type_id": object{}, "room_id": object{}}, // its appointments have them
-			requests: map[string]string{"any_room": chooses, "override": "its appointments have it", "on_conflict": "says what to do about conflicts"},
+			returned: object{"type_id": object{}, "room_id": object{}, "reason": object{}, "note": object{}}, // its appointments have them
+			requests: map[string]string{
+				"any_room": chooses, "override": "its appointments have it", "on_conflict": "says what to do about conflicts",
+				"dry_run": "books nothing",
+			},
 		},
 		{
 			operations: []string{"createHold"},

@@ -11,13 +11,23 @@ import (
 // CreateSeries books a recurring appointment: POST /appointment-series.
 func (s *Server) CreateSeries(ctx context.Context, r api.CreateSeriesRequestObject) (api.CreateSeriesResponseObject, error) {
 	b := r.Body
-	series, dates, err := s.cfg.Store.CreateSeries(ctx, acting(ctx, r.Params.MEMSActor), clinic.SeriesBooking{
+	req := acting(ctx, r.Params.MEMSActor)
+	asked := clinic.SeriesBooking{
 		Booking: clinic.Booking{
 			PatientID: b.PatientID, DoctorID: b.DoctorID, TypeID: b.TypeID, RoomID: b.RoomID, AnyRoom: deref(b.AnyRoom),
 			Start: b.StartTime, Duration: minutes(deref(b.DurationMinutes)), Override: overrideFromAPI(b.Override),
+			Reason: orNil(b.Reason), Note: orNil(b.Note),
 		},
 		Rule: b.Rule, Zone: b.TimeZone, Skip: deref(b.OnConflict) == api.SeriesCreateOnConflictSkip,
-	})
+	}
+	if deref(b.DryRun) {
+		dates, err := s.cfg.Store.PreviewSeries(ctx, req, asked)
+		if err != nil {
+			return nil, err
+		}
+		return api.CreateSeries200JSONResponse{Dates: items(dates, seriesDateToAPI)}, nil
+	}
+	series, dates, err := s.cfg.Store.CreateSeries(ctx, req, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,46 @@ func TestSeries(t *testing.T) {
 		}
 		f.booked(f.patient(), doctor, "2027-04-13T08:15:00Z", 15) // was not taken
 	})
+	t.Run("PreviewBooksNothing", func(t *testing.T) {
+		other := f.patient()
+		list := fmt.Sprintf("/appointments?patient_id=%d", other)
+		var none, after api.AppointmentList
+		f.Get(list).Want(t, 200, "").Decode(t, &none)
+		for _, onConflict := range []string{"fail", "skip"} {
+			var preview api.SeriesPreview
+			r := f.series(other, doctor, object{"start_time": "2027-03-30T10:15:00+02:00", "dry_run": true, "on_conflict": onConflict})
+			r.Want(t, 200, "").Decode(t, &preview)
+			same(dates(preview.Dates), []string{"03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z refused /problems/doctor-overlap", "04-20T08:15Z free"})
+			if d := preview.Dates[0]; d.Conflict == nil || len(d.Alternatives) == 0 || !d.AppointmentID.IsNull() {
+				t.Errorf("%+v", d)
+			}
+		}
+		var all api.SeriesPreview
+		f.series(other, doctor, object{"rule": "FREQ=WEEKLY;COUNT=2", "dry_run": true}).Want(t, 200, "").Decode(t, &all)
+		same(dates(all.Dates), []string{"03-16T09:00Z refused /problems/doctor-overlap", "03-23T09:00Z refused /problems/doctor-overlap"})
+		f.series(999_999, doctor, object{"dry_run": true}).Want(t, 404, "patient-not-found")
+		f.series(other, doctor, object{"dry_run": true, "rule": "FREQ=YEARLY;COUNT=2"}).Want(t, 422, "validation-failed")
+		f.series(other, doctor, object{"dry_run": true, "start_time": "2027-02-16T10:00:00+01:00"}).Want(t, 422, "start-in-past")
+		f.Get(list).Want(t, 200, "").Decode(t, &after)
+		if len(none.Items) != 0 || len(after.Items) != 0 {
+			t.Errorf("%d appointments, then %d", len(none.Items), len(after.Items))
+		}
+		// The key of a preview is free for the booking.
+		key := http.Header{"Idempotency-Key": {"preview-then-book"}}
+		body := object{"patient_id": other, "doctor_id": doctor, "start_time": "2027-06-01T10:00:00+02:00", "rule": "FREQ=WEEKLY;COUNT=2", "duration_minutes": 30}
+		preview := maps.Clone(body)
+		preview["dry_run"] = true
+		f.Send(contracttest.Request{Method: "POST", Path: "/appointment-series", Header: key, Body: preview}).Want(t, 200, "")
+		f.Send(contracttest.Request{Method: "POST", Path: "/appointment-series", Header: key, Body: body}).Want(t, 201, "")
+	})
+	t.Run("ReasonAndNoteAtEachDate", func(t *testing.T) {
+		b, _ := f.bookedSeries(f.patient(), f.doctor(), object{"reason": " Dressing change ", "note": "Bring a friend"})
+		for _, a := range b.Series.Appointments {
+			if a.Reason.MustGet() != "Dressing change" || a.Note.MustGet() != "Bring a friend" {
+				t.Errorf("%+v", a)
+			}
+		}
+	})
 	t.Run("SkipBooksTheRest", func(*testing.T) {
 		b, path := f.bookedSeries(f.patient(), doctor, object{"start_time": "2027-03-30T10:15:00+02:00", "on_conflict": "skip"})
 		same(dates(b.Dates), []string{"03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z refused /problems/doctor-overlap", "04-20T08:15Z done"})

@@ -26,24 +26,8 @@ import (
 // and those errors of decide that are not slot conflicts.
 func (s *Store) CreateSeries(ctx context.Context, req Request, asked clinic.SeriesBooking) (clinic.Series, []clinic.SeriesDate, error) {
 	b, skip := asked.Booking, asked.Skip
-	b.Normalize()
-	if err := b.Override.CheckAccess(req.Access); err != nil {
-		return clinic.Series{}, nil, err
-	}
-	rule, zone, err := asked.Parse(s.zone)
+	rule, zone, starts, err := s.prepareSeries(req, &b, asked)
 	if err != nil {
-		return clinic.Series{}, nil, err
-	}
-	if err := b.Validate(); err != nil {
-		return clinic.Series{}, nil, err
-	}
-	starts, err := rule.Starts(b.Start, zone)
-	if err != nil {
-		return clinic.Series{}, nil, err
-	}
-	req.CountWork(clinic.WorkAppointments, len(starts))
-	b.Start = starts[0]
-	if err := req.Access.Reach.CheckCalendar(b.DoctorID); err != nil {
 		return clinic.Series{}, nil, err
 	}
 	var series clinic.Series
@@ -118,19 +102,72 @@ func (s *Store) CreateSeries(ctx context.Context, req Request, asked clinic.Seri
 	return series, dates, nil
 }
 
-// explainSeries decides every date of a series on a snapshot. It returns the refusal with
-// the report on all dates, nil when the series can be booked.
+// PreviewSeries decides every date of a series on a snapshot, and books none. Errors: those
+// of CreateSeries but CodeSeriesConflict.
+func (s *Store) PreviewSeries(ctx context.Context, req Request, asked clinic.SeriesBooking) ([]clinic.SeriesDate, error) {
+	b := asked.Booking
+	_, _, starts, err := s.prepareSeries(req, &b, asked)
+	if err != nil {
+		return nil, err
+	}
+	q, err := s.snapshot(ctx, req)
+	if err != nil {
+		return nil, translate(ctx, "preview series", err)
+	}
+	defer q.end()
+	dates, _, err := s.decideSeries(ctx, q, b, starts)
+	return dates, translate(ctx, "preview series", err)
+}
+
+// prepareSeries checks what can be checked without the database, completes the booking of
+// the first date, and returns the starts of all dates.
+func (s *Store) prepareSeries(req Request, b *clinic.Booking, asked clinic.SeriesBooking) (clinic.Recurrence, *time.Location, []time.Time, error) {
+	b.Normalize()
+	if err := b.Override.CheckAccess(req.Access); err != nil {
+		return clinic.Recurrence{}, nil, nil, err
+	}
+	rule, zone, err := asked.Parse(s.zone)
+	if err != nil {
+		return rule, nil, nil, err
+	}
+	if err := b.Validate(); err != nil {
+		return rule, nil, nil, err
+	}
+	starts, err := rule.Starts(b.Start, zone)
+	if err != nil {
+		return rule, nil, nil, err
+	}
+	req.CountWork(clinic.WorkAppointments, len(starts))
+	b.Start = starts[0]
+	return rule, zone, starts, req.Access.Reach.CheckCalendar(b.DoctorID)
+}
+
+// explainSeries returns the refusal of a series with the report on all dates, nil when it
+// can be booked.
 func (s *Store) explainSeries(ctx context.Context, q *snapshot, b clinic.Booking, starts []time.Time, skip bool) error {
-	if err := s.checkSeriesStarts(q.req, q.now, b, starts); err != nil {
+	dates, refused, err := s.decideSeries(ctx, q, b, starts)
+	if err != nil {
 		return err
+	}
+	if refused > 0 && (!skip || refused == len(starts)) {
+		return refusedSeries(dates)
+	}
+	return nil
+}
+
+// decideSeries decides every date of a series on a snapshot and counts those that are
+// refused.
+func (s *Store) decideSeries(ctx context.Context, q *snapshot, b clinic.Booking, starts []time.Time) ([]clinic.SeriesDate, int, error) {
+	if err := s.checkSeriesStarts(q.req, q.now, b, starts); err != nil {
+		return nil, 0, err
 	}
 	c, err := q.parties(ctx, b)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	p, calendar, err := s.readSeriesCalendar(ctx, &q.queries, c, b, starts, false)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	refused := 0
 	dates := make([]clinic.SeriesDate, len(starts))
@@ -147,13 +184,10 @@ func (s *Store) explainSeries(ctx context.Context, q *snapshot, b clinic.Booking
 			refused++
 			dates[i] = refusedDate(start, err)
 		default:
-			return err
+			return nil, 0, err
 		}
 	}
-	if refused > 0 && (!skip || refused == len(starts)) {
-		return refusedSeries(dates)
-	}
-	return nil
+	return dates, refused, nil
 }
 
 // checkSeriesStarts is checkStart for a series: a partner's last date is the farthest.

@@ -474,6 +474,14 @@ export const seriesCreate = {
   "duration_minutes": {
     "minimum": 15,
     "maximum": 180
+  },
+  "reason": {
+    "minLength": 1,
+    "maxLength": 200
+  },
+  "note": {
+    "minLength": 1,
+    "maxLength": 500
   }
 } as const;
 

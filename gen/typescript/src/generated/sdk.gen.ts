@@ -996,6 +996,10 @@ export const getAppointmentHistory = <ThrowOnError extends boolean = false>(opti
  * free, as long as one remains. Either way the response gives the result for each
  * date.
  *
+ * With `dry_run` nothing is booked, held or recorded: the 200 says of each date whether
+ * it is free, and `on_conflict` does not matter. `Idempotency-Key` has no effect then.
+ * The first five refused dates come with alternatives.
+ *
  * Permission: `appointments:write`.
  *
  */

@@ -1070,6 +1070,19 @@ export type SeriesCreate = {
      * What to do if a date is not free; by default `fail`.
      */
     on_conflict?: 'fail' | 'skip';
+    /**
+     * What each appointment is for, as the patient may read it. Surrounding spaces are removed.
+     */
+    reason?: string | null;
+    /**
+     * A note for the clinic's staff, at each appointment. Surrounding spaces are removed.
+     */
+    note?: string | null;
+    /**
+     * Book nothing: return what would become of each date; by default `false`.
+     *
+     */
+    dry_run?: boolean;
 };
 
 /**
@@ -1118,8 +1131,8 @@ export type SeriesDate = {
     start_time: Instant;
     /**
      * `done`: the date was booked or rescheduled. `refused`: a rule was broken.
-     * `free`, only in a `series-conflict`: the date had no conflict, but no date was
-     * booked or rescheduled.
+     * `free`, only in a `series-conflict` or a preview: the date had no conflict, but
+     * no date was booked or rescheduled.
      *
      */
     outcome: 'done' | 'free' | 'refused';
@@ -1171,6 +1184,16 @@ export type SeriesBooked = {
     series: Series;
     /**
      * By start.
+     */
+    dates: Array<SeriesDate>;
+};
+
+/**
+ * What a series would be booked as.
+ */
+export type SeriesPreview = {
+    /**
+     * By start: `free` or `refused`.
      */
     dates: Array<SeriesDate>;
 };
@@ -8711,6 +8734,10 @@ export type CreateSeriesErrors = {
 export type CreateSeriesError = CreateSeriesErrors[keyof CreateSeriesErrors];
 
 export type CreateSeriesResponses = {
+    /**
+     * With `dry_run`: what would become of each date.
+     */
+    200: SeriesPreview;
     /**
      * Booked. `Location` is the URL of the series.
      */

@@ -31,6 +31,7 @@ async function open(page: Page, below: string): Promise<number | undefined> {
 
 const heading = (page: Page) => page.getByRole("heading", { level: 1 });
 const card = (page: Page) => page.getByRole("dialog", { name: "Ida Adressa" });
+const panel = (page: Page) => page.getByRole("complementary", { name: "Ida Adressa" });
 const pressed = (page: Page, name: string) =>
   expect(page.getByRole("link", { name, exact: true })).toHaveAttribute("aria-current", "page");
 
@@ -165,24 +166,31 @@ test("a patient is opened by number, never by name", async ({ browser }) => {
   await page.keyboard.press("/");
   await page.keyboard.type("adressa");
   await page.getByRole("listbox").getByRole("option").first().click();
-  await expect(card(page)).toContainText("14 Mar 2028");
+  await expect(panel(page)).toContainText("14 Mar 2028");
   await expect.poll(() => address(page)).toBe(`day/${date}?patient=${patient}`);
   await page.reload();
-  await expect(card(page)).toContainText("born 9 Sept 1979");
-  await card(page)
+  await expect(panel(page)).toContainText("born 9 Sept 1979");
+  await panel(page)
     .getByRole("button", { name: /14 Mar 2028/ })
     .click();
   await expect.poll(() => address(page)).toBe(`day/${date}?appointment=${appointment}`);
   await expect(card(page)).toContainText("Check in");
+  // Closed, it leaves the patient, and the patient leaves the day.
+  await page.keyboard.press("Escape");
+  await expect.poll(() => address(page)).toBe(`day/${date}?patient=${patient}`);
+  await panel(page).getByRole("button", { name: "Close" }).click();
+  await expect.poll(() => address(page)).toBe(`day/${date}`);
   expect(await page.title()).not.toMatch(/Adressa/);
   expect(seen.filter((url) => /adressa/i.test(url))).toEqual([]);
   await open(page, `day/${date}?patient=99999999`);
-  await expect(page.getByRole("dialog").getByRole("alert")).toContainText("This patient's record no longer exists.");
+  await expect(page.getByRole("complementary").getByRole("alert")).toContainText(
+    "This patient's record no longer exists.",
+  );
   // Of two records that were merged, the old number leads to the one that was kept.
   const twin = await register("Ida", "Adressa-Neu", { on_possible_duplicate: "accept" });
   await send("POST", `/patients/${patient}/merge`, { duplicate_id: twin.id });
   await open(page, `day/${date}?patient=${twin.id}`);
-  await expect(card(page)).toContainText("14 Mar 2028");
+  await expect(panel(page)).toContainText("14 Mar 2028");
   await expect.poll(() => address(page)).toBe(`day/${date}?patient=${patient}`);
 });
 

@@ -97,7 +97,7 @@ test("a patient's appointments that could not be read are not none", async ({ br
   await expect(options(page)).toHaveCount(1);
   const restore = await cut(page);
   await page.keyboard.press("Enter");
-  const card = page.getByRole("dialog", { name: "Oona Virtanen" });
+  const card = page.getByRole("complementary", { name: "Oona Virtanen" });
   await expect(card.getByRole("alert")).toContainText("The server can't be reached.");
   await expect(card.getByText("No appointments.")).toHaveCount(0);
   await restore();

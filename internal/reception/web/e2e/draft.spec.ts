@@ -272,7 +272,7 @@ test("booking from a patient begins with the patient, at the next free time of t
   await page.keyboard.type(timo.name);
   await expect(options(page)).toHaveCount(1);
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("dialog", { name: `Timo ${timo.name}` })).toContainText("born 4 Apr 1975");
+  await expect(page.getByRole("complementary", { name: `Timo ${timo.name}` })).toContainText("born 4 Apr 1975");
   await expect(page.getByText("Upcoming")).toBeVisible();
   await looks(page, "patient-light");
   await page.getByRole("button", { name: "Book a visit" }).click();

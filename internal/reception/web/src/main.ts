@@ -6,6 +6,7 @@ import "./style/frame.css";
 import "./style/calendar.css";
 import "./style/dialogs.css";
 import "./style/views.css";
+import "./style/panel.css";
 import "./style/media.css";
 
 // In the capture phase: before any handler of the desk.

@@ -3,20 +3,27 @@ import {
   type Appointment,
   type AppointmentCancel,
   type AppointmentPatch,
+  type CancellationReason,
   isProblem,
   type NoAnswer,
   type Override,
+  type Patient,
+  type PatientPatch,
   type Problem,
   type Result,
+  type Series,
+  type WaitlistEntry,
 } from "mems-client";
 import { checkInClosed } from "./checkin.js";
 import { calendar } from "./calendar.svelte.js";
+import { record } from "./record.svelte.js";
 import { session } from "./session.svelte.js";
 import { toasts } from "./toasts.svelte.js";
 import { ui } from "./ui.svelte.js";
 import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
 import { mems } from "./client.js";
+import { spokenName } from "./person.js";
 import { clock, shortDateAt } from "./time.js";
 
 type Step = "confirm" | "check-in" | "start" | "complete" | "no-show" | "leave" | "undo";
@@ -137,4 +144,67 @@ async function move(a: Appointment, to: Move, override?: Override): Promise<Resu
   }
   calendar.refresh();
   return answer;
+}
+
+/** Shows what was done with a patient's record here and at once; announced changes follow. */
+function refresh(): void {
+  record.reread();
+  calendar.refresh();
+}
+
+/** Saves what was changed of a patient, unless the record has changed since it had this ETag. */
+export async function savePatient(
+  before: Patient,
+  body: PatientPatch,
+  version: string,
+): Promise<Problem | NoAnswer | undefined> {
+  const path = { id: before.id };
+  const answer = await mems.updatePatient({ path, body, headers: { "If-Match": version } });
+  if (answer.error) return answer.error;
+  const changed = Object.keys(body) as (keyof PatientPatch)[];
+  toasts.say(`${spokenName(answer.data)} is saved.`, async () => {
+    const back = Object.fromEntries(changed.map((name) => [name, before[name]])) as PatientPatch;
+    const undone = await mems.updatePatient({ path, body: back });
+    if (undone.error) toasts.showError(undone.error);
+    refresh();
+  });
+  refresh();
+  return undefined;
+}
+
+/** Cancels what is left of a series; n is how many the user was shown. */
+export async function cancelSeries(
+  s: Series,
+  n: number,
+  reason: CancellationReason,
+): Promise<Problem | NoAnswer | undefined> {
+  const answer = await mems.cancelSeries({ path: { id: s.id }, body: { reason } });
+  if (answer.error) return answer.error;
+  toasts.say(`${n} ${n === 1 ? "appointment" : "appointments"} of the series cancelled.`);
+  refresh();
+  return undefined;
+}
+
+export async function acceptOffer(w: WaitlistEntry): Promise<void> {
+  const answer = await mems.acceptOffer({ path: { id: w.id } });
+  if (answer.error) toasts.showError(answer.error);
+  else if (w.offer) {
+    const { start_time } = w.offer;
+    toasts.say(`Booked: ${shortDateAt(start_time, session.zone)}, ${clock(start_time, session.zone)}.`);
+  }
+  refresh();
+}
+
+export async function declineOffer(w: WaitlistEntry): Promise<void> {
+  const answer = await mems.declineOffer({ path: { id: w.id } });
+  if (answer.error) toasts.showError(answer.error);
+  else toasts.say("The offer is declined; the patient stays on the waitlist.");
+  refresh();
+}
+
+export async function withdraw(w: WaitlistEntry): Promise<void> {
+  const answer = await mems.withdrawWaitlistEntry({ path: { id: w.id } });
+  if (answer.error) toasts.showError(answer.error);
+  else toasts.say("Removed from the waitlist.");
+  refresh();
 }

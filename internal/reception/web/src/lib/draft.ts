@@ -7,6 +7,7 @@ import type {
   AppointmentReschedule,
   AppointmentType,
   Doctor,
+  HoldCreate,
   Override,
   Room,
 } from "mems-client";
@@ -123,6 +124,21 @@ export function bookingOf(d: Draft & { patient: Person }, override?: Override): 
     ...(d.reason?.trim() ? { reason: d.reason } : {}),
     ...(d.note?.trim() ? { note: d.note } : {}),
     ...(override ? { override } : {}),
+  };
+}
+
+/** How long a time is kept free, in seconds. */
+export const KEEP = 300;
+
+/** What is kept of a draft: its doctor, time, type and room, for whatever patient. */
+export function holdOf(d: Draft): HoldCreate {
+  return {
+    doctor_id: d.doctor,
+    start_time: new Date(d.start).toISOString(),
+    duration_minutes: d.minutes,
+    ...(d.type ? { type_id: d.type } : {}),
+    ...(d.room > 0 ? { room_id: d.room } : d.room === ANY_ROOM ? { any_room: true } : {}),
+    seconds: KEEP,
   };
 }
 

@@ -2,6 +2,7 @@
 import { type Change, type ChangeObject, follow } from "mems-client";
 import { calendar } from "./calendar.svelte.js";
 import { mems } from "./client.js";
+import { record } from "./record.svelte.js";
 import { session } from "./session.svelte.js";
 
 /** polled: this caller may not follow changes. */
@@ -11,10 +12,11 @@ export type Line = "connecting" | "live" | "lost" | "polled";
 const EVERY = { connecting: 5_000, lost: 5_000, polled: 30_000, live: 0 } satisfies Record<Line, number>;
 
 const directory: readonly ChangeObject[] = ["doctor", "room", "appointment_type"];
-/** What is followed: all that a view shows. */
+/** What is followed: all that a view and a patient's record show. */
 const OBJECTS: readonly ChangeObject[] = [
   "appointment",
   "patient",
+  "waitlist_entry",
   "ticket",
   "working_hours",
   "time_off",
@@ -37,9 +39,10 @@ class Live {
     if (this.line === "polled") return;
     const onState = (state: "live" | "lost") => {
       this.become(state);
-      if (state === "live")
+      if (state === "live") {
         calendar.reread(); // what changed while the connection was down was not reported
-      else calendar.readIn(EVERY.lost);
+        record.reread();
+      } else calendar.readIn(EVERY.lost);
     };
     const query = { include: "record,patient", objects: OBJECTS.join(",") };
     const options = { signal: ending.signal, onState, firstDelay: 300, query };
@@ -66,6 +69,8 @@ class Live {
 
   // What the directory holds is read again; it rarely changes.
   private onChange(c: Change): void {
+    record.apply(c);
+    if (c.object === "waitlist_entry") return; // no view shows it
     if (!directory.includes(c.object)) {
       calendar.apply(c);
       return;

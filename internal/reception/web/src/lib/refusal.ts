@@ -128,7 +128,12 @@ export function problemText(error: Problem | NoAnswer): string {
     return "The doctor is not free: this time is being kept free for another booking.";
   if (error.held && isProblem(error, "room-overlap"))
     return "The room is being kept free for another booking. Choose another room or time.";
-  const slug = (error as Problem).type.slice("/problems/".length);
+  return typeText((error as Problem).type);
+}
+
+/** Returns the text of a type of problem, as a report names it. */
+export function typeText(type: string): string {
+  const slug = type.slice("/problems/".length);
   // A newer server knows problems that this desk does not.
   return Object.hasOwn(words, slug) ? words[slug as ProblemSlug] : "This was refused. Look again, then retry.";
 }

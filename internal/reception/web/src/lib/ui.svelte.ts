@@ -13,6 +13,9 @@ export interface Refusal {
   broken: readonly Override["rules"][number][];
 }
 
+/** What the card of an appointment shows: the appointment, or a change to be entered. */
+export type CardMode = "show" | "cancel" | "move" | "texts";
+
 class Ui {
   /** The booking dialog is open with this draft. */
   draft = $state.raw<Draft>();
@@ -20,7 +23,9 @@ class Ui {
   pending = $state.raw<Partial<Draft>>();
   /** The appointment whose card is open. */
   open = $state<number>();
-  /** The patient whose appointments are open, with the record unless it is still to be read. */
+  /** What its card begins with. */
+  openMode: CardMode = "show";
+  /** The patient whose record is open beside the calendar, with the record unless it is still to be read. */
   patient = $state.raw<{ id: number; record?: Person }>();
   /** The appointment for which another time is being chosen in the calendar. */
   moving = $state.raw<Appointment>();
@@ -31,6 +36,12 @@ class Ui {
   /** Opens the booking dialog at a time, for whom and what a time is being looked for. */
   bookAt(slot: Pick<Draft, "doctor" | "start"> & Partial<Draft>): void {
     this.draft = newDraft({ ...this.pending, ...slot });
+  }
+
+  /** Opens an appointment's card at a change. */
+  openTo(id: number, mode: CardMode): void {
+    this.openMode = mode;
+    this.open = id;
   }
 
   /** Looks for another time for a draft, in the calendar or among the free times. */
