@@ -213,7 +213,7 @@ func (s *Store) explainEquals(ctx context.Context, q *snapshot, batch []*batched
 		return err
 	}
 	switch refusal.Code {
-	case clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff, clinic.CodeDoctorOverlap: // whoever the patient is
+	case clinic.CodeOutsideWorkingHours, clinic.CodeTimeOff, clinic.CodeDoctorOverlap: // the same for every patient
 	default:
 		return err
 	}
