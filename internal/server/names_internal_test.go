@@ -18,6 +18,7 @@ var otherNames = map[string]struct{ method, reason string }{
 	"ReadFhirAppointment":    {"Appointment", "FHIR's name for getAppointment"},
 	"BookFhirAppointment":    {"BookAppointment", "FHIR's name for bookAppointment"},
 	"ReadFhirSlot":           {"ListAvailability", "a slot is a free time, which is not stored"},
+	"CreateSeries":           {"PreviewSeries CreateSeries", "the operation has a dry run"},
 	"GetReadiness":           {"Ready", "the store is ready or not"},
 }
 
