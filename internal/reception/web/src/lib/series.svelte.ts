@@ -66,10 +66,11 @@ export class SeriesDraft {
     if (answer.error) return answer.error;
     if ("series" in answer.data) {
       // What is free instead is looked for in a preview only.
-      const shown = new Map(this.dates?.map((d) => [d.start_time, d.alternatives ?? []]));
-      const dates = answer.data.dates.map((d) =>
-        d.outcome === "refused" ? { ...d, alternatives: d.alternatives ?? shown.get(d.start_time) ?? [] } : d,
-      );
+      const shown = this.dates ?? [];
+      const dates = answer.data.dates.map((d) => {
+        if (d.outcome !== "refused" || d.alternatives) return d;
+        return { ...d, alternatives: shown.find((other) => other.start_time === d.start_time)?.alternatives ?? [] };
+      });
       this.booked = { ...answer.data, dates };
     }
     return undefined;
