@@ -29,8 +29,8 @@ test("half an hour at each 02:30 of an autumn night reads right everywhere", asy
   await expect(page.getByRole("region", { name: "Expected" })).toContainText("02:30 CET");
   await page.getByLabel("Find a patient").fill("Nacht");
   await page.getByRole("listbox").getByRole("option").first().click();
-  await expect(page.getByRole("dialog")).toContainText("02:30 CEST");
-  await expect(page.getByRole("dialog")).toContainText("02:30 CET");
+  await expect(page.getByRole("complementary")).toContainText("02:30 CEST");
+  await expect(page.getByRole("complementary")).toContainText("02:30 CET");
   await page.keyboard.press("Escape");
   // And after a move from the first to the second.
   const moved = await api<Booked>("POST", `/appointments/${first.id}/reschedule`, {
