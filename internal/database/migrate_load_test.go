@@ -22,13 +22,16 @@ const (
 )
 
 // Bookings continue while a database of 200,000 appointments is migrated from the first
-// schema, and none takes longer than a second.
+// schema, and it delays none by more than a second.
 func TestMigratingUnderLoad(t *testing.T) {
-	d := storetest.Empty(t)
-	if err := d.OpenSchema(t).UpTo(t.Context(), 1, ignore); err != nil {
-		t.Fatal(err)
+	d, other := storetest.Empty(t), storetest.Empty(t)
+	for _, each := range []*storetest.Database{d, other} {
+		if err := each.OpenSchema(t).UpTo(t.Context(), 1, ignore); err != nil {
+			t.Fatal(err)
+		}
 	}
-	fill(t, d)
+	fill(t, d, loadedAppointments)
+	fill(t, other, loadedDoctors)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var booking sync.WaitGroup
@@ -41,6 +44,10 @@ func TestMigratingUnderLoad(t *testing.T) {
 	for i := range took {
 		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
 	}
+	// What the machine itself does to a booking meanwhile, other tests and the disk included, shows on
+	// a database of the same server that is not migrated.
+	var elsewhere []time.Duration
+	booking.Go(func() { elsewhere = bookUntil(ctx, t, other, 0, 1) })
 	began := time.Now()
 	err := d.OpenSchema(t).Up(t.Context(), ignore)
 	lasted := time.Since(began)
@@ -54,7 +61,9 @@ func TestMigratingUnderLoad(t *testing.T) {
 		t.Fatalf("only %d bookings in %v", len(all), lasted)
 	}
 	worst := all[len(all)-1]
-	t.Logf("migrated in %v; %d bookings beside it, half of them in %v, the slowest in %v", lasted, len(all), all[len(all)/2], worst)
+	limit += slices.Max(elsewhere)
+	t.Logf("migrated in %v; %d bookings beside it, half of them in %v, the slowest in %v, in another database in %v",
+		lasted, len(all), all[len(all)/2], worst, slices.Max(elsewhere))
 	if worst > limit {
 		t.Errorf("a booking took %v while the schema was migrated, want at most %v", worst, limit)
 	}
@@ -71,7 +80,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 }
 
 // fill writes the appointments as an early version would have left them.
-func fill(t *testing.T, d *storetest.Database) {
+func fill(t *testing.T, d *storetest.Database, appointments int) {
 	t.Helper()
 	const at = `'2027-01-01 08:00:00'`
 	numbers := func(n int) string {
@@ -95,7 +104,7 @@ func fill(t *testing.T, d *storetest.Database) {
 			INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, created_at, updated_at)
 			SELECT (n * %d + %d) %% %d + 1, %d, '2026-01-01' + INTERVAL n * 30 MINUTE, '2026-01-01' + INTERVAL n * 30 + 30 MINUTE, 30, %s, %s
 			FROM %s AS numbers`,
-			loadedDoctors, doctor, loadedPatients, doctor+1, at, at, numbers(loadedAppointments/loadedDoctors)))
+			loadedDoctors, doctor, loadedPatients, doctor+1, at, at, numbers(appointments/loadedDoctors)))
 	}
 	statements = append(statements, `DROP TABLE digits`)
 	for _, statement := range statements {
