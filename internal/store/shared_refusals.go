@@ -113,7 +113,7 @@ func (s *Store) joinRefusals(batch []*batchedBooking) {
 // says that it has not been decided yet: nil, too, when a plain read does not show the time taken.
 func (s *Store) explainUseCase(ctx context.Context, req Request, u useCase, early bool) error {
 	if !u.shared {
-		return s.explain(ctx, req, u.explain)
+		return s.explainAlone(ctx, req, u, early)
 	}
 	var m *batchedBooking
 	if u.batched != nil && u.batched.refusal != nil { // with those of its batch

@@ -98,26 +98,14 @@ func (s *Store) refuseEarly(ctx context.Context, req Request, u useCase, answer 
 	if !contended && !u.wanted.unknown {
 		return false, nil
 	}
-	begun := stopwatch()
-	if contended && u.shared {
-		if err = s.explainUseCase(ctx, req, u, true); !isSlotConflict(err) {
-			return false, nil
-		}
-	} else if contended {
-		if taken, err := s.isTaken(ctx, u.wanted); err != nil || !taken {
-			return false, nil // the transaction meets and handles the same
-		}
-	}
 	if len(answer) > 0 {
 		if replayed, err := s.replayedAnswer(ctx, req, answer...); replayed {
 			return true, err
 		}
 	}
-	if !u.shared {
-		begun = stopwatch()
-		if err = s.explain(ctx, req, u.explain); !isSlotConflict(err) {
-			return false, nil
-		}
+	begun := stopwatch()
+	if err = s.explainUseCase(ctx, req, u, contended); !isSlotConflict(err) {
+		return false, nil // the transaction meets and handles the same
 	}
 	s.observe.transaction(begun, &err)
 	return true, translate(ctx, u.act, err)
