@@ -355,21 +355,6 @@ func TestClusterTLS(t *testing.T) {
 	}
 }
 
-// awaitAppliers waits until every node has applied what the first one has committed.
-func awaitAppliers(t *testing.T, nodes []*sqlx.DB) {
-	t.Helper()
-	var executed string
-	if err := nodes[0].Get(&executed, `SELECT @@GLOBAL.gtid_executed`); err != nil {
-		t.Fatal(err)
-	}
-	for i, node := range nodes {
-		var late bool
-		if err := node.Get(&late, `SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 60)`, executed); err != nil || late {
-			t.Fatalf("node %d has not applied what node 1 committed (%v)", i+1, err)
-		}
-	}
-}
-
 // Measures bookings per second at each level of group_replication_consistency, for the
 // table in .deploy/cluster/README.md. It only asserts that every level books.
 func TestClusterConsistency(t *testing.T) {
@@ -381,15 +366,14 @@ func TestClusterConsistency(t *testing.T) {
 	levels := []string{"EVENTUAL", "BEFORE_ON_PRIMARY_FAILOVER", "BEFORE", "AFTER", "BEFORE_AND_AFTER"}
 	c := &clinicForRace{Database: &storetest.Database{}}
 	rates := map[string][]string{}
-	var nodes []*sqlx.DB
-	for i := range cluster.Servers {
-		nodes = append(nodes, connectNode(t, cluster, i, ""))
-	}
 	for round := range 3 {
 		for n, level := range levels {
-			awaitAppliers(t, nodes) // else the first commits at AFTER wait for all that the level before left behind
+			// Else the first commits at AFTER wait for all that the level before left behind.
+			if err := cluster.AwaitApplied(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
 			for i := range cluster.Servers {
-				nodes[i].MustExec(`SET GLOBAL group_replication_consistency = '` + level + `'`)
+				connectNode(t, cluster, i, "").MustExec(`SET GLOBAL group_replication_consistency = '` + level + `'`)
 			}
 			server := startMEMS(t, env) // sessions adopt the level when they begin
 			client := contracttest.New(t, server.URL)

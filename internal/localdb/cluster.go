@@ -279,13 +279,8 @@ func (c *Cluster) Kill(i int) error { return c.Servers[i].Kill() }
 
 // SetPrimary makes a node the primary, as before maintenance of the current one.
 func (c *Cluster) SetPrimary(ctx context.Context, i int) error {
-	db, err := c.Servers[i].open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
 	var said string
-	return db.QueryRowContext(ctx, `SELECT group_replication_set_as_primary(@@server_uuid)`).Scan(&said)
+	return c.scan(ctx, i, &said, `SELECT group_replication_set_as_primary(@@server_uuid)`)
 }
 
 // Member is a member of the group as a node sees it.
@@ -318,6 +313,32 @@ func (c *Cluster) Members(ctx context.Context, i int) ([]Member, error) {
 		members = append(members, m)
 	}
 	return members, rows.Err()
+}
+
+// AwaitApplied waits, for 300 s at most, until every node has applied what node i has committed.
+func (c *Cluster) AwaitApplied(ctx context.Context, i int) error {
+	var executed string
+	err := c.scan(ctx, i, &executed, `SELECT @@GLOBAL.gtid_executed`)
+	for n := range c.Servers {
+		if err != nil {
+			break
+		}
+		var late bool
+		if err = c.scan(ctx, n, &late, `SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 300)`, executed); err == nil && late {
+			err = fmt.Errorf("node %d has not applied all that node %d committed", n+1, i+1)
+		}
+	}
+	return err
+}
+
+// scan reads one value at a node.
+func (c *Cluster) scan(ctx context.Context, i int, into any, query string, args ...any) error {
+	db, err := c.Servers[i].open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return db.QueryRowContext(ctx, query, args...).Scan(into)
 }
 
 // Primary returns the node that considers itself the primary and online, -1 for none.

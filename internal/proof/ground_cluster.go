@@ -75,23 +75,18 @@ func (g *group) open(ctx context.Context) (*sql.DB, error) {
 
 // nodes waits until every node has all of the primary's commits.
 func (g *group) nodes(ctx context.Context) ([]*sql.DB, error) {
-	primary, err := g.open(ctx)
-	if err != nil {
-		return nil, err
+	primary := g.Primary(ctx)
+	if primary < 0 {
+		return nil, errNoPrimary
 	}
-	defer func() { _ = primary.Close() }()
-	var executed string
-	if err := primary.QueryRowContext(ctx, `SELECT @@GLOBAL.gtid_executed`).Scan(&executed); err != nil {
+	if err := g.AwaitApplied(ctx, primary); err != nil {
 		return nil, err
 	}
 	all := make([]*sql.DB, len(g.Servers))
 	for i, s := range g.Servers {
+		var err error
 		if all[i], err = sql.Open("mysql", s.DSN("mems")+"?parseTime=true"); err != nil {
 			return nil, err
-		}
-		var late bool
-		if err := all[i].QueryRowContext(ctx, `SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 300)`, executed).Scan(&late); err != nil || late {
-			return nil, fmt.Errorf("node %d does not have all changes of the primary (%w)", i+1, err)
 		}
 	}
 	return all, nil
