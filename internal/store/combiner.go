@@ -73,7 +73,7 @@ type batchedBooking struct {
 	early bool // it has not been decided under the guards
 }
 
-func newMember(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
+func newBatchedBooking(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
 	return &batchedBooking{ctx: ctx, req: req, booking: b, equals: equalsOf(b), taken: make(chan struct{}), err: errAlone}
 }
 
@@ -84,7 +84,7 @@ func (s *Store) batchedBooking(ctx context.Context, req Request, b clinic.Bookin
 	if len(s.combiners) == 0 || len(b.Override.Rules) > 0 || b.Hold != "" || b.SeriesID != nil || b.AnyRoom || !req.Access.Reach.All {
 		return nil
 	}
-	m := newMember(ctx, req, b)
+	m := newBatchedBooking(ctx, req, b)
 	m.answer = answer
 	return m
 }

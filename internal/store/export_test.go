@@ -127,7 +127,7 @@ func (s *Store) ReadToDecide(t *testing.T, b clinic.Booking) (c clinic.Calendar)
 // together. start begins one, ready is called when all wait.
 func (s *Store) GatherRefusals(b clinic.Booking, n int, start func(i int), ready func()) {
 	of := equalsOf(b)
-	first := newMember(context.Background(), SystemRequest(), b)
+	first := newBatchedBooking(context.Background(), SystemRequest(), b)
 	line := s.explanations.join(of, first)
 	<-first.taken // it leads, and is under way until next
 	for i := range n {

@@ -97,7 +97,7 @@ func (s *Store) joinRefusals(batch []*batchedBooking) {
 	alike := map[equalBookings][]*batchedBooking{}
 	for _, m := range batch {
 		if isSlotConflict(m.err) {
-			m.refusal = newMember(m.ctx, m.req, m.booking)
+			m.refusal = newBatchedBooking(m.ctx, m.req, m.booking)
 			alike[m.equals] = append(alike[m.equals], m.refusal)
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Store) explainUseCase(ctx context.Context, req Request, u useCase, earl
 	if u.batched != nil && u.batched.refusal != nil { // with those of its batch
 		m, u.batched.refusal = u.batched.refusal, nil
 	} else {
-		m = newMember(ctx, req, u.booking)
+		m = newBatchedBooking(ctx, req, u.booking)
 		m.early = early
 		m.line = s.explanations.join(m.equals, m)
 	}
