@@ -203,7 +203,7 @@ func describeRule(e *clinic.Error) (api.Problem, http.Header) {
 		case clinic.UndoNothing:
 			p.Detail = "Nothing to undo: the appointment was not changed since it was booked, or every change was undone."
 		case clinic.UndoTooLate:
-			p.Detail = "The last change can no longer be undone: that is possible on the same day, and for 4 hours past midnight."
+			p.Detail = fmt.Sprintf("The last change can no longer be undone: that is possible on the same day, and for %.0f hours past midnight.", clinic.UndoWindow.Hours())
 		}
 	default: // the code is enough
 	}

@@ -16,6 +16,16 @@ import (
 	"mems/internal/contracttest"
 )
 
+// oddRequest is a request and what answers it.
+type oddRequest struct {
+	method, path string
+	body         any
+	header       http.Header
+	status       int
+	problemType  string
+	violation    string
+}
+
 func TestAllViolationsAtOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -41,14 +51,7 @@ func TestOddRequests(t *testing.T) {
 	patient := fmt.Sprintf("/patients/%d", f.patient())
 	huge := strings.Repeat("x", 70<<10)
 	type h = http.Header
-	for name, test := range map[string]struct {
-		method, path string
-		body         any
-		header       h
-		status       int
-		problemType  string
-		violation    string
-	}{
+	for name, test := range map[string]oddRequest{
 		"IDZero":               {"GET", "/patients/0", nil, nil, 422, "validation-failed", "id minimum"},
 		"IDNegative":           {"GET", "/doctors/-1", nil, nil, 422, "validation-failed", "id minimum"},
 		"IDTwoTo63":            {"GET", "/appointments/9223372036854775808", nil, nil, 422, "validation-failed", "id type"},
@@ -308,30 +311,26 @@ func TestWhatIsNotSupportedIsRejected(t *testing.T) {
 	type h = http.Header
 	merge := func(name, value string) h { return h{"Content-Type": {"application/merge-patch+json"}, name: {value}} }
 	for name, test := range map[string]struct {
-		method, path string
-		body         any
-		header       h
-		status       int
-		problemType  string
-		violation    string
-		text         string
+		oddRequest
+
+		text string // in the response
 	}{
-		"NoneMatchOnPatch":  {"PATCH", patient, object{"last_name": "X"}, merge("If-None-Match", `"1"`), 422, "validation-failed", "If-None-Match unknown", "as If-Match"},
-		"NoneMatchOnDelete": {"DELETE", patient, nil, h{"If-None-Match": {"*"}}, 422, "validation-failed", "If-None-Match unknown", "as If-Match"},
-		"MatchOnCreate":     {"POST", "/rooms", object{"name": "A"}, h{"Content-Type": {"application/json"}, "If-Match": {`"1"`}}, 422, "validation-failed", "If-Match unknown", "leave it out"},
-		"MatchOnRead":       {"GET", patient, nil, h{"If-Match": {`"1"`}}, 200, "", "", ""},
-		"NoneMatchOnRead":   {"GET", patient, nil, h{"If-None-Match": {`"1"`}}, 200, "", "", ""},
-		"MatchUnquoted":     {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", "1"), 422, "validation-failed", "If-Match pattern", "in double quotes"},
-		"MatchWeak":         {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `W/"1"`), 412, "precondition-failed", "", "without W/"},
-		"MatchStale":        {"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `"7"`), 412, "precondition-failed", "", "Read the record again"},
-		"Body":              {"POST", confirm, object{"note": "by phone"}, nil, 422, "validation-failed", "# unknown", "takes no body"},
-		"BodyLong":          {"POST", confirm, object{"note": strings.Repeat("x", 100_000)}, nil, 422, "validation-failed", "# unknown", "takes no body"},
-		"BodyOfSpaces":      {"POST", confirm, strings.Repeat(" ", 1000), nil, 422, "validation-failed", "# unknown", "takes no body"},
-		"BodyOnDelete":      {"DELETE", patient, object{"reason": "x"}, nil, 422, "validation-failed", "# unknown", "takes no body"},
-		"EmptyObject":       {"POST", confirm, " {}\n", nil, 200, "", "", ""},
-		"TooLarge":          {"POST", "/patients", object{"first_name": strings.Repeat("x", 70_000)}, nil, 413, "payload-too-large", "", "more than 65536 bytes"},
-		"FHIRPath":          {"GET", "/fhir/Observation", nil, nil, 404, "", "", "/fhir/metadata"},
-		"Webhook":           {"POST", "/webhooks", object{"url": "http://partner.example.org"}, nil, 422, "validation-failed", "#/url pattern", "MEMS_WEBHOOK_NETWORKS"},
+		"NoneMatchOnPatch":  {oddRequest{"PATCH", patient, object{"last_name": "X"}, merge("If-None-Match", `"1"`), 422, "validation-failed", "If-None-Match unknown"}, "as If-Match"},
+		"NoneMatchOnDelete": {oddRequest{"DELETE", patient, nil, h{"If-None-Match": {"*"}}, 422, "validation-failed", "If-None-Match unknown"}, "as If-Match"},
+		"MatchOnCreate":     {oddRequest{"POST", "/rooms", object{"name": "A"}, h{"Content-Type": {"application/json"}, "If-Match": {`"1"`}}, 422, "validation-failed", "If-Match unknown"}, "leave it out"},
+		"MatchOnRead":       {oddRequest{"GET", patient, nil, h{"If-Match": {`"1"`}}, 200, "", ""}, ""},
+		"NoneMatchOnRead":   {oddRequest{"GET", patient, nil, h{"If-None-Match": {`"1"`}}, 200, "", ""}, ""},
+		"MatchUnquoted":     {oddRequest{"PATCH", patient, object{"last_name": "X"}, merge("If-Match", "1"), 422, "validation-failed", "If-Match pattern"}, "in double quotes"},
+		"MatchWeak":         {oddRequest{"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `W/"1"`), 412, "precondition-failed", ""}, "without W/"},
+		"MatchStale":        {oddRequest{"PATCH", patient, object{"last_name": "X"}, merge("If-Match", `"7"`), 412, "precondition-failed", ""}, "Read the record again"},
+		"Body":              {oddRequest{"POST", confirm, object{"note": "by phone"}, nil, 422, "validation-failed", "# unknown"}, "takes no body"},
+		"BodyLong":          {oddRequest{"POST", confirm, object{"note": strings.Repeat("x", 100_000)}, nil, 422, "validation-failed", "# unknown"}, "takes no body"},
+		"BodyOfSpaces":      {oddRequest{"POST", confirm, strings.Repeat(" ", 1000), nil, 422, "validation-failed", "# unknown"}, "takes no body"},
+		"BodyOnDelete":      {oddRequest{"DELETE", patient, object{"reason": "x"}, nil, 422, "validation-failed", "# unknown"}, "takes no body"},
+		"EmptyObject":       {oddRequest{"POST", confirm, " {}\n", nil, 200, "", ""}, ""},
+		"TooLarge":          {oddRequest{"POST", "/patients", object{"first_name": strings.Repeat("x", 70_000)}, nil, 413, "payload-too-large", ""}, "more than 65536 bytes"},
+		"FHIRPath":          {oddRequest{"GET", "/fhir/Observation", nil, nil, 404, "", ""}, "/fhir/metadata"},
+		"Webhook":           {oddRequest{"POST", "/webhooks", object{"url": "http://partner.example.org"}, nil, 422, "validation-failed", "#/url pattern"}, "MEMS_WEBHOOK_NETWORKS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := f.Send(contracttest.Request{Method: test.method, Path: test.path, Body: test.body, Header: test.header})
