@@ -245,9 +245,7 @@ func TestRetryAfter(t *testing.T) {
 		f.room(fmt.Sprintf("Room %d", i))
 		stop := f.send(loopback)
 		r.next(t)
-		for f.failed(w) != i+1 {
-			time.Sleep(20 * time.Millisecond)
-		}
+		f.awaitFailed(w, i+1)
 		stop()
 		page, err := f.st.ListWebhookDeliveries(t.Context(), w.ID, clinic.DeliveryPending, 0, 1)
 		if err != nil {
@@ -255,6 +253,16 @@ func TestRetryAfter(t *testing.T) {
 		}
 		if wait := page.Items[0].NextAt.Sub(start); wait < test.wait || wait > test.max {
 			t.Errorf("Retry-After %s: waits %s", test.value, wait)
+		}
+	}
+}
+
+// awaitFailed waits until n messages were refused once.
+func (f *fixture) awaitFailed(w clinic.Webhook, n int) {
+	f.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); f.failed(w) != n; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%d messages were refused, want %d", f.failed(w), n)
 		}
 	}
 }
@@ -301,6 +309,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("%s %s", first.body, other.body)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 1)
+	f.awaitFailed(w, 1) // before the clock goes on: the next attempt is due after that
 	// Once the receiver is repaired, it gets the first message again unchanged, then the
 	// second.
 	r.answers(func(message) int { return 200 })
