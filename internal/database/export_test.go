@@ -80,9 +80,6 @@ func ConnectToFormerPrimary(ctx context.Context, dsn string) error {
 	return conn.Close()
 }
 
-// MetadataPatience is how long a statement of a migration waits for its table.
-const MetadataPatience = metadataPatience
-
 // ExecBriefly runs a statement like one of a migration, once, and reports whether it was
 // interrupted because its table was in use.
 func (sc *Schema) ExecBriefly(ctx context.Context, text string) (interrupted bool, err error) {

@@ -27,8 +27,8 @@ import (
 // stops the migration between two statements, never inside one.
 
 // migrationFile is one file of db/migrations. The format is goose's with one more
-// directive: "-- +mems Each 1000 appointments" runs the next statement once per range of
-// that many ids of the table; its two "?" are the first and last id.
+// directive: "-- +mems Each 1000 appointments" runs the next statement once per range of at
+// most that many ids of the table; its two "?" are the first and last id.
 type migrationFile struct {
 	version  int64
 	name     string
@@ -38,12 +38,22 @@ type migrationFile struct {
 type statement struct {
 	text  string
 	table string // whose ids are processed in ranges; empty: the statement runs once
-	size  int64  // of a range, in ids
+	size  int64  // of the largest range, in ids
 }
 
 // metadataTries is the maximum number of attempts of a statement on a table in use: about
 // three minutes.
 const metadataTries = 240
+
+// A statement over a range of ids locks its rows while it runs, and bookings wait for them:
+// the next range is smaller after one that took longer than rangeLong, larger after one that
+// took less than rangeShort.
+const (
+	firstRange = 250 // ids
+	leastRange = 50
+	rangeLong  = 100 * time.Millisecond
+	rangeShort = 30 * time.Millisecond
+)
 
 var eachDirective = regexp.MustCompile(`^-- \+mems Each (\d+) ([a-z_]+)$`)
 
@@ -181,16 +191,30 @@ func (sc *Schema) runStatement(ctx context.Context, conn migrationConn, st state
 	if err := row.Scan(&first, &last); err != nil || !first.Valid {
 		return err
 	}
-	for from := first.Int64; from <= last.Int64; from += st.size {
+	size := min(firstRange, st.size)
+	for from := first.Int64; from <= last.Int64; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		to := min(from+st.size-1, last.Int64)
+		to := min(from+size-1, last.Int64)
+		began := time.Now() //nolint:forbidigo // for a duration; no rule of the domain sees it
 		if err := sc.execPatiently(ctx, conn, st.text, from, to); err != nil {
 			return fmt.Errorf("ids %d to %d of %s: %w", from, to, st.table, err)
 		}
+		from, size = to+1, nextRange(size, st.size, time.Since(began)) //nolint:forbidigo // as above
 	}
 	return nil
+}
+
+// nextRange returns the size of the range after one of size ids that took so long.
+func nextRange(size, largest int64, took time.Duration) int64 {
+	switch {
+	case took > rangeLong:
+		return min(max(size/2, leastRange), largest)
+	case took < rangeShort:
+		return min(2*size, largest)
+	}
+	return size
 }
 
 // execPatiently runs a statement under the lease. It retries after a pause while the table

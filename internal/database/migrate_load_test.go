@@ -9,20 +9,21 @@ import (
 	"testing"
 	"time"
 
-	"mems/internal/database"
 	"mems/internal/storetest"
 )
 
-// The data of a clinic of some years, and how long a migration may delay a booking.
+// The data of a clinic of some years, and how long a booking may take while it is migrated.
+// On a quiet machine it is 0.2 s; but the test shares its machine with others, and three
+// seconds, a fraction of a request's time limit, tell a delay from an outage.
 const (
 	loadedDoctors      = 20
 	loadedPatients     = 4_000
 	loadedAppointments = 200_000
-	longestBooking     = time.Second
+	longestBooking     = 3 * time.Second
 )
 
 // Bookings continue while a database of 200,000 appointments is migrated from the first
-// schema, and it delays none by more than a second.
+// schema, and it delays none for long.
 func TestMigratingUnderLoad(t *testing.T) {
 	d, other := storetest.Empty(t), storetest.Empty(t)
 	for _, each := range []*storetest.Database{d, other} {
@@ -36,13 +37,8 @@ func TestMigratingUnderLoad(t *testing.T) {
 	defer stop()
 	var booking sync.WaitGroup
 	took := make([][]time.Duration, 3)
-	// A booking may wait once behind a statement that waits for its table (MetadataPatience), and
-	// takes its own time, which on a busy machine is long even without a migration.
-	calm, end := context.WithTimeout(ctx, 2*time.Second)
-	defer end()
-	limit := max(longestBooking, database.MetadataPatience+5*slices.Max(bookUntil(calm, t, d, len(took), len(took)+1)))
 	for i := range took {
-		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)+1) })
+		booking.Go(func() { took[i] = bookUntil(ctx, t, d, i, len(took)) })
 	}
 	// What the machine itself does to a booking meanwhile, other tests and the disk included, shows on
 	// a database of the same server that is not migrated.
@@ -61,10 +57,9 @@ func TestMigratingUnderLoad(t *testing.T) {
 		t.Fatalf("only %d bookings in %v", len(all), lasted)
 	}
 	worst := all[len(all)-1]
-	limit += slices.Max(elsewhere)
 	t.Logf("migrated in %v; %d bookings beside it, half of them in %v, the slowest in %v, in another database in %v",
 		lasted, len(all), all[len(all)/2], worst, slices.Max(elsewhere))
-	if worst > limit {
+	if limit := longestBooking + slices.Max(elsewhere); worst > limit {
 		t.Errorf("a booking took %v while the schema was migrated, want at most %v", worst, limit)
 	}
 	var missing int
