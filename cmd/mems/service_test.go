@@ -110,7 +110,8 @@ func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 	if code != exitConfig || contains(said, "topsecret") ||
 		!contains(said, settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ") {
 		t.Errorf("mems migrate status: exit %d, want %d and %q, %q, %q in the output, without \"topsecret\":\n%s",
-			code, exitConfig, settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ", said)
+			code, exitConfig,
+			settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ", said)
 	}
 	for _, wrong := range []string{
 		"export MEMS_DATABASE_URL=mysql://u:topsecret@/x", "\ufeffMEMS_DATABASE_URL=mysql://u:topsecret@/x", "MEMS_DATABASE_URL mysql://u:topsecret@/x",

@@ -179,7 +179,8 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	}
 	first := strings.TrimSuffix(url("clinic_app", 2), "/clinic") + "/mems"
 	if code, said := runMEMS(t, []string{"keys", "list"}, first); code != exitFailed || !contains(said, "1044") {
-		t.Errorf("a second clinic's user may read the first one's database: mems keys list: exit %d, want %d and \"1044\" in the output:\n%s",
+		t.Errorf("a second clinic's user may read the first one's database: mems keys list: exit %d, want %d"+
+			" and \"1044\" in the output:\n%s",
 			code, exitFailed, said)
 	}
 	var shared int

@@ -90,7 +90,8 @@ func TestServeNamesEveryWrongSetting(t *testing.T) {
 	code, output := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_TLS_CERT_FILE=/nowhere/cert", "MEMS_TLS_KEY_FILE=/nowhere/key",
 		"MEMS_DATABASE_CA_FILE=/nowhere/ca", "MEMS_DATABASE_URL=nonsense", "MEMS_STATUS_DIR=/nowhere/status")
 	if code != exitConfig || !contains(output, "MEMS_HTTP_ADDR=", "MEMS_TLS_CERT_FILE", "MEMS_DATABASE_CA_FILE: ", "MEMS_DATABASE_URL: ", "MEMS_STATUS_DIR: ") {
-		t.Errorf("mems serve: exit %d, want %d and \"MEMS_HTTP_ADDR=\", \"MEMS_TLS_CERT_FILE\", \"MEMS_DATABASE_CA_FILE: \", \"MEMS_DATABASE_URL: \", \"MEMS_STATUS_DIR: \" in the output:\n%s",
+		t.Errorf("mems serve: exit %d, want %d"+
+			" and \"MEMS_HTTP_ADDR=\", \"MEMS_TLS_CERT_FILE\", \"MEMS_DATABASE_CA_FILE: \", \"MEMS_DATABASE_URL: \", \"MEMS_STATUS_DIR: \" in the output:\n%s",
 			code, exitConfig, output)
 	}
 }

@@ -24,7 +24,8 @@ func TestOtherZoneIsRefused(t *testing.T) {
 		}
 		code, said := runMEMS(t, args, url, lisbon, "MEMS_HTTP_ADDR=127.0.0.1:0")
 		if code != exitConfig || !contains(said, "Europe/Zurich", "MEMS_CLINIC_TIME_ZONE", "mems zone set Europe/Lisbon") {
-			t.Errorf("mems %q: exit %d, want %d and \"Europe/Zurich\", \"MEMS_CLINIC_TIME_ZONE\", \"mems zone set Europe/Lisbon\" in the output:\n%s",
+			t.Errorf("mems %q: exit %d, want %d"+
+				" and \"Europe/Zurich\", \"MEMS_CLINIC_TIME_ZONE\", \"mems zone set Europe/Lisbon\" in the output:\n%s",
 				args, code, exitConfig, said)
 		}
 	}
@@ -33,7 +34,8 @@ func TestOtherZoneIsRefused(t *testing.T) {
 			code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Lisbon"}, url); code != exitOK || !contains(said, "is already Europe/Lisbon") || contains(said, "(was") {
-		t.Errorf("again: mems zone set Europe/Lisbon: exit %d, want %d and \"is already Europe/Lisbon\" in the output, without \"(was\":\n%s",
+		t.Errorf("again: mems zone set Europe/Lisbon: exit %d, want %d"+
+			" and \"is already Europe/Lisbon\" in the output, without \"(was\":\n%s",
 			code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"zone"}, url); code != exitOK || said != "Europe/Lisbon\n" {
