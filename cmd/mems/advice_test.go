@@ -30,7 +30,8 @@ func TestMistakesInKeys(t *testing.T) {
 	} {
 		code, said := runMEMS(t, append([]string{"keys"}, test.args...), nowhere)
 		if code != test.code || !contains(said, test.says...) || contains(said, "_") {
-			t.Errorf("%s: exit %d\n%s", name, code, said)
+			t.Errorf("%s: mems %q: exit %d, want %d and %q in the output, without \"_\":\n%s",
+				name, append([]string{"keys"}, test.args...), code, test.code, test.says, said)
 		}
 	}
 	url := "MEMS_DATABASE_URL=" + storetest.New(t).DSN
@@ -39,7 +40,8 @@ func TestMistakesInKeys(t *testing.T) {
 		"no doctor": {[]string{"keys", "create", "--role", "doctor", "--doctor", "77", "x"}, []string{"no doctor 77"}},
 	} {
 		if code, said := runMEMS(t, test.args, url); code != exitFailed || !contains(said, test.says...) {
-			t.Errorf("%s: exit %d\n%s", name, code, said)
+			t.Errorf("%s: mems %q: exit %d, want %d and %q in the output:\n%s",
+				name, test.args, code, exitFailed, test.says, said)
 		}
 	}
 }
@@ -63,7 +65,8 @@ func TestAdviceForTheDatabase(t *testing.T) {
 	} {
 		code, said := runMEMS(t, test.args, test.env)
 		if code != exitFailed || !contains(said, test.says...) || contains(said, "geheim") || contains(said, "migrated?") {
-			t.Errorf("%s: exit %d\n%s", name, code, said)
+			t.Errorf("%s: mems %q: exit %d, want %d and %q in the output, without \"geheim\", \"migrated?\":\n%s",
+				name, test.args, code, exitFailed, test.says, said)
 		}
 	}
 }
@@ -74,7 +77,8 @@ func TestHalfATLSPair(t *testing.T) {
 	for given, missing := range map[string]string{"MEMS_TLS_CERT_FILE": "MEMS_TLS_KEY_FILE", "MEMS_TLS_KEY_FILE": "MEMS_TLS_CERT_FILE"} {
 		code, said := runMEMS(t, []string{"version"}, given+"=/etc/some.pem")
 		if code != exitConfig || !contains(said, missing+`: invalid value ""`, "for example "+missing+"=/") {
-			t.Errorf("%s alone: exit %d\n%s", given, code, said)
+			t.Errorf("%s alone: mems version: exit %d, want %d and %q, %q in the output:\n%s",
+				given, code, exitConfig, missing+`: invalid value ""`, "for example "+missing+"=/", said)
 		}
 	}
 }
@@ -84,6 +88,6 @@ func TestFewFilesAreTold(t *testing.T) {
 	t.Parallel()
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_TEST_FILES=64", "MEMS_LOG_LEVEL=warn")
 	if !contains(p.Output(), "ulimit -n", "connections=8") {
-		t.Errorf("not told:\n%s", p.Output())
+		t.Errorf("output of a start with few files: want ulimit -n and connections=8 in it:\n%s", p.Output())
 	}
 }

@@ -42,7 +42,9 @@ func TestServeRefusesAnUnknownAuditKey(t *testing.T) {
 	}
 	code, said := runMEMS(t, []string{"zone", "set", "Europe/Zurich"}, "MEMS_DATABASE_URL="+d.DSN, "MEMS_SERVICE_DIR="+service)
 	if code != exitConfig || !contains(said, "MEMS_AUDIT_KEYS is not set, and", "leave MEMS_DATABASE_URL", service) || contains(said, "new,former") {
-		t.Errorf("beside a service: %d %s", code, said)
+		t.Errorf("beside a service: mems zone set Europe/Zurich: exit %d, want %d"+
+			" and \"MEMS_AUDIT_KEYS is not set, and\", \"leave MEMS_DATABASE_URL\", %q in the output, without \"new,former\":\n%s",
+			code, exitConfig, service, said)
 	}
 	run(0, first, "is intact", "audit", "verify")
 	run(0, second+","+first, "mems_", "keys", "create", "--role", "admin", "second")
@@ -54,12 +56,12 @@ func TestUnknownAuditKeyIsFoundLater(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
 	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, "MEMS_DATABASE_URL="+d.DSN, "MEMS_AUDIT_KEYS="+someKeys); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems keys create --role admin first: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN)
 	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
 	if code := p.Wait(); code != exitConfig || !contains(p.Output(), "MEMS_AUDIT_KEYS is not set, and") {
-		t.Errorf("%d %s", code, p.Output())
+		t.Errorf("serve: exit %d, want %d and that MEMS_AUDIT_KEYS is not set:\n%s", code, exitConfig, p.Output())
 	}
 }

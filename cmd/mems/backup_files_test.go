@@ -41,11 +41,12 @@ func TestEncryptedBackup(t *testing.T) {
 	stranger, second := writeIdentity(t)
 	file := filepath.Join(t.TempDir(), "mems.gz.age")
 	if code, output := runMEMS(t, []string{"backup", file}, from, keys, "MEMS_BACKUP_ENCRYPT_TO="+public); code != exitOK || !contains(output, "encrypted to "+public[:12]+"...") || contains(output, "the backup is") {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems backup ...: exit %d, want %d and %q in the output, without \"the backup is\":\n%s",
+			code, exitOK, "encrypted to "+public[:12]+"...", output)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil || !bytes.HasPrefix(content, []byte("age-encryption.org/v1\n")) {
-		t.Fatalf("not encrypted: %v %.30q", err, content)
+		t.Fatalf("backup begins with %.30q (%v), want an age file", content, err)
 	}
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	if err := os.WriteFile(damaged, content[:len(content)-30], 0o600); err != nil {
@@ -67,28 +68,32 @@ func TestEncryptedBackup(t *testing.T) {
 	} {
 		code, output := runMEMS(t, append([]string{"restore", "--without-revocations"}, c.args...), into, c.key)
 		if code != exitFailed || !strings.Contains(output, c.want) {
-			t.Errorf("%s: %d %s", name, code, output)
+			t.Errorf("%s: mems %q: exit %d, want %d and %q in the output:\n%s",
+				name, append([]string{"restore", "--without-revocations"}, c.args...), code, exitFailed, c.want, output)
 		}
 	}
 	if code, output := runMEMS(t, []string{"restore", "--identity", private, file}, into, keys); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems restore --identity ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	_, original := runMEMS(t, []string{"checksum"}, from)
 	if _, copied := runMEMS(t, []string{"checksum"}, into); copied != original || !strings.Contains(original, "doctors") {
-		t.Errorf("original:\n%s\nrestored:\n%s", original, copied)
+		t.Errorf("checksums after the restore:\n%s\nwant those of the original, doctors among them:\n%s",
+			copied, original)
 	}
 
 	// The flag takes precedence over the setting, and also accepts a file.
 	both := filepath.Join(t.TempDir(), "both.age")
 	list := writeSecret(t, "# one of the clinic, one of the vault\n"+public+"\n"+second+"\n")
 	if code, output := runMEMS(t, []string{"backup", "--encrypt-to", "@" + list, both}, from, "MEMS_BACKUP_ENCRYPT_TO="+public); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems backup --encrypt-to ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	if code, output := runMEMS(t, []string{"restore", "--without-revocations", "--identity", stranger, both}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN); code != exitOK {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems restore --without-revocations --identity ...: exit %d, want %d:\n%s",
+			code, exitOK, output)
 	}
 	if code, output := runMEMS(t, []string{"backup", "--encrypt-to", "age1nonsense", both + "2"}, from); code != exitFailed || !strings.Contains(output, "age-keygen") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --encrypt-to age1nonsense ...: exit %d, want %d and \"age-keygen\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 }
 
@@ -110,27 +115,29 @@ func TestBackupReplacesNothing(t *testing.T) {
 		return string(content)
 	}
 	if code, output := runMEMS(t, []string{"backup", file}, url); code != exitFailed || !contains(output, file, "already exists", "--replace") || read(file) != "precious" {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup onto another file: exit %d, want %d, the file unchanged, and that it exists:\n%s",
+			code, exitFailed, output)
 	}
 	// It may appear while the backup is being written.
 	if err := place(writeSecret(t, "new"), file, false); err == nil || read(file) != "precious" {
-		t.Errorf("%v", err)
+		t.Errorf("place onto a file without replacing: %v, want an error and the file unchanged", err)
 	}
 	// --replace replaces backups only.
 	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
 	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitFailed || !contains(output, "is not a backup", "Nothing was written") || read(file) != "precious" {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --replace of a file that is no backup: exit %d, want %d and the file unchanged:\n%s",
+			code, exitFailed, output)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 	if code, output := runMEMS(t, []string{"backup", file}, url, copies); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	before := read(file)
 	time.Sleep(1100 * time.Millisecond) // backup times are whole seconds
 	if code, output := runMEMS(t, []string{"backup", "--replace", file}, url, copies); code != exitOK || read(file) == before {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --replace of a backup: exit %d, want %d and another file:\n%s", code, exitOK, output)
 	}
 	list := revocationsBeside(file)
 	renamed := filepath.Join(dir, "list.gz")
@@ -141,7 +148,8 @@ func TestBackupReplacesNothing(t *testing.T) {
 	for _, target := range []string{list, renamed, file + notCopied, dir} {
 		for _, args := range [][]string{{"backup", target}, {"backup", "--replace", target}} {
 			if code, output := runMEMS(t, args, url, copies); code != exitFailed || read(list) != held {
-				t.Errorf("%v: %d %s", args, code, output)
+				t.Errorf("mems %q: exit %d, want %d and the list of revocations unchanged:\n%s",
+					args, code, exitFailed, output)
 			}
 		}
 	}
@@ -150,7 +158,7 @@ func TestBackupReplacesNothing(t *testing.T) {
 	}
 	for _, name := range []string{"mems.gz", "mems-revocations.gz"} {
 		if read(filepath.Join(elsewhere, name)) != read(filepath.Join(dir, name)) {
-			t.Errorf("the copy of %s differs", name)
+			t.Errorf("the copy of %s differs from it, want the same bytes", name)
 		}
 	}
 	second := filepath.Join(dir, "second.gz")
@@ -158,22 +166,26 @@ func TestBackupReplacesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code, output := runMEMS(t, []string{"backup", "--replace", second}, url, copies); code != exitFailed || !contains(output, "is not a backup", elsewhere) {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --replace ...: exit %d, want %d and \"is not a backup\", %q in the output:\n%s",
+			code, exitFailed, elsewhere, output)
 	}
 	if code, output := runMEMS(t, []string{"backup", second}, url, copies); code != exitFailed || !contains(output, "copying it to MEMS_BACKUP_COPY_DIR failed", "already exists") || read(filepath.Join(elsewhere, "second.gz")) != "precious" {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup with a foreign file in the place of its copy: exit %d, want %d and that file unchanged:\n%s",
+			code, exitFailed, output)
 	}
 	// An unmounted share.
 	third, missing := filepath.Join(dir, "third.gz"), "MEMS_BACKUP_COPY_DIR="+filepath.Join(elsewhere, "missing")
 	if code, output := runMEMS(t, []string{"backup", third}, url, missing); code != exitFailed || !contains(output, third+" is complete", "MEMS_BACKUP_COPY_DIR") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup ...: exit %d, want %d and %q, \"MEMS_BACKUP_COPY_DIR\" in the output:\n%s",
+			code, exitFailed, third+" is complete", output)
 	}
 	if code, output := runMEMS(t, []string{"revocations", filepath.Join(dir, "mems-revocations.gz")}, url, missing); code != exitFailed || !strings.Contains(output, "MEMS_BACKUP_COPY_DIR") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems revocations ...: exit %d, want %d and \"MEMS_BACKUP_COPY_DIR\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 	for folder, want := range map[string]int{dir: 6, elsewhere: 3} { // no temporary file, two marks of missing copies
 		if entries, err := os.ReadDir(folder); err != nil || len(entries) != want {
-			t.Errorf("%v, %v", entries, err)
+			t.Errorf("files = %v (%v), want %d", entries, err, want)
 		}
 	}
 }
@@ -186,7 +198,7 @@ func TestMissingCopiesAreMadeUpFor(t *testing.T) {
 	copies := "MEMS_BACKUP_COPY_DIR=" + elsewhere
 	for _, name := range []string{"first.gz", "gone.gz"} {
 		if code, said := runMEMS(t, []string{"backup", filepath.Join(dir, name)}, url, copies); code != exitFailed {
-			t.Fatalf("%d %s", code, said)
+			t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitFailed, said)
 		}
 	}
 	if err := errors.Join(os.Remove(filepath.Join(dir, "gone.gz")), os.Mkdir(elsewhere, 0o700)); err != nil {
@@ -194,15 +206,16 @@ func TestMissingCopiesAreMadeUpFor(t *testing.T) {
 	}
 	code, said := runMEMS(t, []string{"backup", filepath.Join(dir, "second.gz")}, url, copies)
 	if code != exitOK || !contains(said, "first.gz, whose earlier copy had failed") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems backup ...: exit %d, want %d and \"first.gz, whose earlier copy had failed\" in the output:\n%s",
+			code, exitOK, said)
 	}
 	for _, name := range []string{"first.gz", "second.gz"} {
 		if !isSame(filepath.Join(dir, name), filepath.Join(elsewhere, name)) {
-			t.Errorf("%s has no copy", name)
+			t.Errorf("%s has no equal copy in the copy directory, want one", name)
 		}
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 { // and the list of revocations
-		t.Errorf("%v %v", entries, err)
+		t.Errorf("files = %v (%v), want 3", entries, err)
 	}
 }
 
@@ -216,13 +229,15 @@ func TestBackupWithoutBinaryLog(t *testing.T) {
 	code, output := runMEMS(t, []string{"backup", "--binlog-position=auto", filepath.Join(dir, "auto.gz")}, url)
 	noted, told := strings.Contains(output, "binary log position"), strings.Contains(output, "point-in-time recovery from this backup will not be possible")
 	if code != exitOK || noted == told {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --binlog-position=auto: exit %d, want %d, and the position noted (%t) or its absence told (%t):\n%s",
+			code, exitOK, noted, told, output)
 	}
 	if code, output := runMEMS(t, []string{"backup", "--binlog-position", filepath.Join(dir, "needed.gz")}, url); (code == exitOK) != noted {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --binlog-position: exit %d, want success: %t\n%s", code, noted, output)
 	}
 	if code, output := runMEMS(t, []string{"backup", "--binlog-position=perhaps", filepath.Join(dir, "no.gz")}, url); code != exitUsage || !strings.Contains(output, "auto") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems backup --binlog-position=perhaps ...: exit %d, want %d and \"auto\" in the output:\n%s",
+			code, exitUsage, output)
 	}
 }
 
@@ -251,7 +266,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 	} {
 		code, said := runMEMS(t, args, "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems", "MEMS_BACKUP_ENCRYPT_TO="+public)
 		if code != exitUsage {
-			t.Errorf("%q: exit %d: %s", args, code, said)
+			t.Errorf("mems %q: exit %d, want %d:\n%s", args, code, exitUsage, said)
 		}
 	}
 	// An empty variable counts as unset: the service's own settings apply.
@@ -261,7 +276,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 	}
 	all, _, err := withService("backup", []string{"MEMS_SERVICE_DIR=" + dir, "MEMS_BACKUP_ENCRYPT_TO="})
 	if c, faults := readConfig(all); err != nil || faults != nil || c.BackupEncryptTo != public {
-		t.Errorf("%q %v %v", c.BackupEncryptTo, err, faults)
+		t.Errorf("readConfig: BackupEncryptTo %q, %v, %v; want %q", c.BackupEncryptTo, err, faults, public)
 	}
 }
 
@@ -277,12 +292,14 @@ func TestExampleKeyIsRefused(t *testing.T) {
 				code = exitFailed // read when needed
 			}
 			if got, said := runMEMS(t, []string{"backup", c[0], file}, nowhere, "MEMS_BACKUP_ENCRYPT_TO="+c[1]); got != code || !contains(said, "documentation of age", "age-keygen") {
-				t.Errorf("%q: exit %d: %s", c, got, said)
+				t.Errorf("%q: mems backup ...: exit %d, want %d and \"documentation of age\", \"age-keygen\" in the output:\n%s",
+					c, got, code, said)
 			}
 		}
 	}
 	if code, said := runMEMS(t, []string{"backup", file}, nowhere, "MEMS_BACKUP_ENCRYPT_TO=age1nonsense"); code != exitConfig || !contains(said, "=age1...\n") {
-		t.Errorf("exit %d: %s", code, said)
+		t.Errorf("mems backup ...: exit %d, want %d and \"=age1...\\n\" in the output:\n%s",
+			code, exitConfig, said)
 	}
 }
 
@@ -304,12 +321,12 @@ func TestUnsignedBackupSaysSo(t *testing.T) {
 		file := filepath.Join(dir, fmt.Sprintf("mems-%d.gz", made))
 		code, said := runMEMS(t, []string{"backup", file}, env...)
 		if _, err := os.Stat(file); code != want || !contains(said, words) || (err == nil) != (want == exitOK) || words == "" && contains(said, "the backup is") {
-			t.Errorf("%v: exit %d: %s", env, code, said)
+			t.Errorf("mems backup with %v: exit %d, want %d and %q in the output:\n%s", env, code, want, words, said)
 		}
 	}
 	backup(exitOK, "NOT signed", service)
 	if code, said := runMEMS(t, []string{"zone", "set", "Europe/Zurich"}, named, keys); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems zone set Europe/Zurich: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	backup(exitConfig, "audit-keys", service)
 	backup(exitConfig, "audit-keys", service, otherKeys)

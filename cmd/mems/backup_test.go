@@ -40,29 +40,30 @@ func TestBackupAndRestore(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "backup.gz")
 	if code, output := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+storetest.GrantBackup(t, d).DSN); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info, err)
+		t.Errorf("mode of the backup = %v (%v), want 0600", info, err)
 	}
 	empty := storetest.Empty(t)
 	into := "MEMS_DATABASE_URL=" + empty.DSN
 	if code, output := runMEMS(t, []string{"restore", file}, into); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems restore ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	_, original := runMEMS(t, []string{"checksum"}, "MEMS_DATABASE_URL="+d.DSN)
 	_, copied := runMEMS(t, []string{"checksum"}, into)
 	if original != copied || !strings.Contains(original, "appointments") || !strings.Contains(original, "audit_entries") {
-		t.Errorf("original:\n%s\nrestored:\n%s", original, copied)
+		t.Errorf("checksums after the restore:\n%s\nwant those of the original, appointments and audit entries among them:\n%s",
+			copied, original)
 	}
 	// The backstop works: a rogue script cannot double-book.
 	if _, err := empty.DB.Exec(`
 		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at)
 		SELECT patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at FROM appointments LIMIT 1`); err == nil {
-		t.Error("the restored database lets a doctor be booked twice")
+		t.Error("INSERT of a second appointment at one time into the restored database succeeded, want a trigger's error")
 	}
 	if code, output := runMEMS(t, []string{"audit", "verify"}, into); code != exitOK {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems audit verify: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	again := contracttest.New(t, startMEMS(t, into).URL)
 	var read api.Patient
@@ -74,7 +75,8 @@ func TestBackupAndRestore(t *testing.T) {
 
 	// A database with any data is left unchanged.
 	if code, output := runMEMS(t, []string{"restore", file}, into); code != exitFailed || !contains(output, "empty", "Nothing was changed") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems restore ...: exit %d, want %d and \"empty\", \"Nothing was changed\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 	whole, err := os.ReadFile(file)
 	if err != nil {
@@ -97,7 +99,8 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if code != exitFailed || tables != 0 {
-			t.Errorf("%s: %d %s, %d tables", name, code, output, tables)
+			t.Errorf("mems restore of %s: exit %d and %d tables, want %d and none:\n%s",
+				name, code, tables, exitFailed, output)
 		}
 	}
 }
@@ -169,12 +172,12 @@ func TestBackupWhileBooking(t *testing.T) {
 	close(stop)
 	<-stopped
 	if code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	empty := storetest.Empty(t)
 	into := "MEMS_DATABASE_URL=" + empty.DSN
 	if code, output := runMEMS(t, []string{"restore", file}, into); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems restore ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	var kept struct{ Appointments, Events, Guarded int64 }
 	err := empty.DB.Get(&kept, `
@@ -184,9 +187,10 @@ func TestBackupWhileBooking(t *testing.T) {
 		t.Fatal(err)
 	}
 	if kept.Appointments < before || kept.Appointments > after || kept.Events != kept.Appointments || kept.Guarded != kept.Appointments {
-		t.Errorf("%+v, between %d and %d answered", kept, before, after)
+		t.Errorf("restored: %+v, want %d to %d appointments, each with its event and its guard",
+			kept, before, after)
 	}
 	if code, output := runMEMS(t, []string{"audit", "verify"}, into); code != exitOK {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems audit verify: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 }

@@ -43,7 +43,7 @@ func TestClusterConfiguration(t *testing.T) {
 		}
 		var got string
 		if err := db.Get(&got, `SELECT @@GLOBAL.`+name); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("read the setting %s: %v, want no error", name, err)
 			continue
 		}
 		switch want {
@@ -63,10 +63,11 @@ func TestClusterConfiguration(t *testing.T) {
 		}
 		compared++
 		if got != want {
-			t.Errorf("%s = %s in the file, %s in the tests", name, strconv.Quote(want), strconv.Quote(got))
+			t.Errorf("%s = %s in the tests' cluster, want %s, as in the file",
+				name, strconv.Quote(got), strconv.Quote(want))
 		}
 	}
 	if compared < 12 {
-		t.Errorf("only %d settings were compared", compared)
+		t.Errorf("compared %d settings, want at least 12", compared)
 	}
 }

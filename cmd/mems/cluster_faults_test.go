@@ -71,16 +71,16 @@ func (b *inbox) verify(t *testing.T, db *sqlx.DB, from int64) {
 			came[id] = true
 		}
 		if !slices.IsSorted(ids) {
-			t.Errorf("%s: the messages came as %v", record, ids)
+			t.Errorf("messages about %s came in the order %v, want them sorted", record, ids)
 		}
 	}
 	for _, id := range made {
 		if !came[id] {
-			t.Errorf("message %d never came", id)
+			t.Errorf("message %d did not come, want it delivered", id)
 		}
 	}
 	if len(made) == 0 || len(made) != len(came) {
-		t.Errorf("%d changes, %d different messages", len(made), len(came))
+		t.Errorf("%d changes and %d different messages, want as many of both, and some", len(made), len(came))
 	}
 	t.Logf("%d messages about %d changes", b.messages, len(made))
 }
@@ -110,7 +110,8 @@ func (l *clusterLoad) readers(t *testing.T, clients ...*contracttest.Client) (re
 				case http.StatusServiceUnavailable:
 					time.Sleep(20 * time.Millisecond)
 				default:
-					t.Errorf("appointment %d, which was answered as booked: %d %s", id, r.Status, r.Type())
+					t.Errorf("read of appointment %d, which was answered as booked = %d %s, want 200 or 503",
+						id, r.Status, r.Type())
 				}
 			}
 		})
@@ -125,7 +126,7 @@ func TestClusterFrozenPrimary(t *testing.T) {
 	cluster := startCluster(t)
 	env := []string{"MEMS_DATABASE_URL=" + cluster.URL("mems"), "MEMS_WEBHOOK_NETWORKS=127.0.0.0/8", "MEMS_RATE_LIMIT=0"}
 	if code, said := runMEMS(t, []string{"migrate", "up"}, env[0]); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	var clients []*contracttest.Client
 	for range 2 {
@@ -172,12 +173,13 @@ func TestClusterFrozenPrimary(t *testing.T) {
 
 	primary := cluster.Primary(t.Context())
 	if primary < 1 {
-		t.Fatalf("node %d is the primary", primary+1)
+		t.Fatalf("primary is node %d, want another than the first", primary+1)
 	}
 	c.DB = connectNode(t, cluster, primary, "mems")
 	c.verify(t, &load.record)
 	if kept, answered, unknown := c.count(t), len(load.record.booked), load.record.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {
-		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
+		t.Errorf("%d appointments are kept, want at least the %d answered and at most %d of unknown outcome more",
+			kept, answered, unknown)
 	}
 	poll(t, "every message", func() bool {
 		var left int
@@ -244,7 +246,7 @@ func layCable(t *testing.T, to string) *cable {
 func TestClusterWayToThePrimaryIsCut(t *testing.T) {
 	cluster := startCluster(t)
 	if code, said := runMEMS(t, []string{"migrate", "up"}, "MEMS_DATABASE_URL="+cluster.URL("mems")); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	address, err := url.Parse(cluster.NodeURL(0, "mems"))
 	if err != nil {
@@ -272,7 +274,7 @@ func TestClusterWayToThePrimaryIsCut(t *testing.T) {
 			began := time.Now()
 			r := cut.Post("/appointments", booking(c.patients[0], c.doctors[0], start, 15))
 			if took := time.Since(began); r.Status != http.StatusServiceUnavailable || took > 20*time.Second {
-				t.Errorf("cut off: %d %s after %s", r.Status, r.Type(), took)
+				t.Errorf("request without a majority = %d %s after %s, want 503 within 20 s", r.Status, r.Type(), took)
 			} else {
 				t.Logf("cut off: %s after %s", r.Type(), took.Round(10*time.Millisecond))
 			}
@@ -293,7 +295,7 @@ func TestClusterWayToThePrimaryIsCut(t *testing.T) {
 func TestClusterTLS(t *testing.T) {
 	cluster := startCluster(t)
 	if code, said := runMEMS(t, []string{"migrate", "up"}, "MEMS_DATABASE_URL="+cluster.URL("mems")); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	dir := t.TempDir()
 	var authorities strings.Builder
@@ -329,7 +331,7 @@ func TestClusterTLS(t *testing.T) {
 	if err := connectNode(t, cluster, 0, "").Get(&encrypted, `
 		SELECT COUNT(*) FROM performance_schema.threads
 		WHERE processlist_db = 'mems' AND connection_type = 'SSL/TLS'`); err != nil || encrypted == 0 {
-		t.Errorf("%d connections are encrypted (%v)", encrypted, err)
+		t.Errorf("%d connections are encrypted (%v), want some", encrypted, err)
 	}
 	at := tomorrow()
 	book := func() int {
@@ -348,7 +350,7 @@ func TestClusterTLS(t *testing.T) {
 			for range 5 { // and it stays that way
 				time.Sleep(300 * time.Millisecond)
 				if got := book(); got != step.want {
-					t.Errorf("node %d, whose certificate is for another name, is used: %d", step.primary+1, got)
+					t.Errorf("booking while node %d is the primary = %d, want %d", step.primary+1, got, step.want)
 				}
 			}
 		}
@@ -361,7 +363,7 @@ func TestClusterConsistency(t *testing.T) {
 	cluster := startCluster(t)
 	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
 	if code, said := runMEMS(t, []string{"migrate", "up"}, env); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	levels := []string{"EVENTUAL", "BEFORE_ON_PRIMARY_FAILOVER", "BEFORE", "AFTER", "BEFORE_AND_AFTER"}
 	c := &clinicForRace{Database: &storetest.Database{}}
@@ -398,7 +400,7 @@ func TestClusterConsistency(t *testing.T) {
 			}
 			workers.Wait()
 			if booked.Load() == 0 {
-				t.Errorf("%s: nothing was booked", level)
+				t.Errorf("%s: nothing was booked, want some bookings", level)
 			}
 			rates[level] = append(rates[level], fmt.Sprintf("%.0f", float64(booked.Load())/window.Seconds()))
 			server.Signal(syscall.SIGINT)

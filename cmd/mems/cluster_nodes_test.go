@@ -58,7 +58,7 @@ func (d *clusterDocument) run(t *testing.T, cluster *localdb.Cluster, node int, 
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("%d blocks of the document have %q", len(found), words)
+		t.Fatalf("%d blocks of the document have %q, want one", len(found), words)
 	}
 	db := connectNode(t, cluster, node, "")
 	db.SetMaxOpenConns(1)
@@ -93,7 +93,7 @@ func TestClusterNodes(t *testing.T) {
 	cluster := startCluster(t)
 	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
 	if code, said := runMEMS(t, []string{"migrate", "up"}, env); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	must := func(err error) {
 		t.Helper()
@@ -205,7 +205,7 @@ func TestClusterNodes(t *testing.T) {
 	}
 	pollOnline(t, cluster, 1, 4)
 	if n := rows(1); n != kept {
-		t.Errorf("%d appointments, %d before the power failed", n, kept)
+		t.Errorf("%d appointments after the power failure, want the %d from before", n, kept)
 	}
 	book("the power came back")
 }

@@ -47,12 +47,12 @@ func (l *clusterLoad) run(t *testing.T, client *contracttest.Client, c *clinicFo
 					l.booked.Add(1)
 				case http.StatusServiceUnavailable:
 					if response.Header.Get("Retry-After") == "" {
-						t.Error("503 without Retry-After")
+						t.Errorf("503 with headers %v, want a Retry-After", response.Header)
 					}
 					time.Sleep(20 * time.Millisecond)
 				case http.StatusConflict:
 				default:
-					t.Errorf("answered %d %s", response.Status, response.Type())
+					t.Errorf("booking = %d %s, want 201, 409 or 503", response.Status, response.Type())
 				}
 			}
 		})
@@ -71,7 +71,7 @@ func poll(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 90 s", what)
+			t.Fatalf("timed out after 90 s waiting for: %s", what)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestClusterFailover(t *testing.T) {
 	cluster := startCluster(t)
 	env := "MEMS_DATABASE_URL=" + cluster.URL("mems")
 	if code, said := runMEMS(t, []string{"migrate", "up"}, env); code != 0 {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, 0, said)
 	}
 	client := contracttest.New(t, startMEMS(t, env).URL)
 	client.Allow5xx = true
@@ -142,7 +142,8 @@ func TestClusterFailover(t *testing.T) {
 	t.Logf("answers: %v", load.record.statuses)
 	c.verify(t, &load.record)
 	if kept, answered, unknown := c.count(t), len(load.record.booked), load.record.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {
-		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
+		t.Errorf("%d appointments are kept, want at least the %d answered and at most %d of unknown outcome more",
+			kept, answered, unknown)
 	}
 
 	// Two of three are lost: the last one has no majority.

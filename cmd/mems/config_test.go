@@ -37,7 +37,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 			name, value, _ := strings.Cut(bad, "=")
 			said := errOut.String()
 			if code != exitConfig || !strings.Contains(said, name+": invalid value "+strconv.Quote(value)) || !strings.Contains(said, "for example "+name+"=") {
-				t.Errorf("exit %d, message %q does not teach %s", code, said, name)
+				t.Errorf("exit %d, want %d and what %s may be, with an example:\n%s", code, exitConfig, name, said)
 			}
 		})
 	}
@@ -45,7 +45,7 @@ func TestConfigRefusesBadValues(t *testing.T) {
 		t.Parallel()
 		_, err := readConfig([]string{"MEMS_HTTP_ADRR=127.0.0.1:1"})
 		if err == nil || !strings.Contains(err.Error(), "MEMS_HTTP_ADRR") {
-			t.Errorf("error %v does not name the variable", err)
+			t.Errorf("readConfig = %v, want an error that names MEMS_HTTP_ADRR", err)
 		}
 	})
 }
@@ -74,16 +74,17 @@ func TestConfigKnowsTheNamesOfOthers(t *testing.T) {
 	}
 	// MEMS_PORT is rejected: Kubernetes sets it for a Service named mems.
 	if unknown := slices.Compact(unknownVariables(environ)); !slices.Equal(unknown, []string{"MEMS_PORT"}) || len(environ) < 50 {
-		t.Errorf("of %d uses of a name, these are unknown: %v", len(environ), unknown)
+		t.Errorf("unknown among %d uses of a name = %q, want MEMS_PORT alone, and at least 50 uses",
+			len(environ), unknown)
 	}
 	for _, name := range []string{"MEMS_URL", "MEMS_API_KEY"} {
 		if _, err := readConfig([]string{name + "=x"}); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("readConfig with %s = %v, want no error", name, err)
 		}
 	}
 	for _, name := range []string{"MEMS_URLS", "MEMS_API_KEYS", "MEMS_PORT", "MEMS_KEY"} {
 		if _, err := readConfig([]string{name + "=x"}); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("readConfig with %s = %v, want an error that names it", name, err)
 		}
 	}
 }
@@ -126,7 +127,7 @@ func TestConfigFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.HTTPAddr != "127.0.0.1:9" || c.LogLevel != "debug" || c.LogFormat != "json" || c.DatabaseURL != "" {
-		t.Errorf("got %+v", c)
+		t.Errorf("readConfig = %+v, want the values that were given", c)
 	}
 }
 
@@ -141,7 +142,7 @@ func TestConfigReportsEveryBadValue(t *testing.T) {
 		for _, bad := range pair {
 			name, _, _ := strings.Cut(bad, "=")
 			if err == nil || strings.Count(err.Error(), "unknown variable "+name)+strings.Count(err.Error(), name+": ") != 1 {
-				t.Errorf("error %v does not name %s once", err, name)
+				t.Errorf("readConfig = %v, want an error that names %s once", err, name)
 			}
 		}
 	}
@@ -206,7 +207,7 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("exit %d, said %q; want %d and %q", code, said, test.code, test.says)
 			}
 			if strings.Contains(said, "hush-hush") {
-				t.Error("repeats the database URL")
+				t.Errorf("output repeats the database URL, want it without:\n%s", said)
 			}
 		})
 	}
@@ -217,7 +218,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for name := range secrets {
 		if flag := (setting{name: name}).flagName(); flag != "" {
-			t.Errorf("%s has the flag %s", name, flag)
+			t.Errorf("flag of %s = %s, want none", name, flag)
 		}
 	}
 	for keys, wrong := range map[string]string{
@@ -226,7 +227,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 	} {
 		_, err := readConfig([]string{"MEMS_AUDIT_KEYS=" + keys})
 		if err == nil || !contains(err.Error(), "MEMS_AUDIT_KEYS", wrong, "openssl rand -base64 32") || contains(err.Error(), "too-short") || contains(err.Error(), "dG9v") {
-			t.Errorf("%v", err)
+			t.Errorf("readConfig = %v, want an error that names MEMS_AUDIT_KEYS and how to make keys, without a key",
+				err)
 		}
 	}
 }

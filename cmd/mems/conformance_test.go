@@ -42,10 +42,11 @@ func TestConformanceFails(t *testing.T) {
 	var out, errOut strings.Builder
 	code := run(t.Context(), []string{"conformance", "--url", s.URL, "--junit", junit}, nil, &out, &errOut)
 	if code != exitFailed || !strings.Contains(out.String(), "FAIL  the caller is known") || !strings.Contains(out.String(), s.URL+"/docs#tag/access/GET/me") {
-		t.Errorf("%d\n%s\n%s", code, &out, &errOut)
+		t.Errorf("mems conformance: exit %d, want %d and the failed check with its operation:\n%s\n%s",
+			code, exitFailed, &out, &errOut)
 	}
 	if report, err := os.ReadFile(junit); err != nil || !strings.Contains(string(report), "<testsuite name=\"MEMS conformance\"") {
-		t.Errorf("%v: %s", err, report)
+		t.Errorf("JUnit report = %s (%v), want a testsuite", report, err)
 	}
 }
 
@@ -62,7 +63,7 @@ func TestConformanceUsage(t *testing.T) {
 	} {
 		var errOut strings.Builder
 		if code := run(t.Context(), append([]string{"conformance"}, args...), nil, io.Discard, &errOut); code != exitUsage {
-			t.Errorf("%q: %d %s", args, code, &errOut)
+			t.Errorf("mems conformance %q: exit %d, want %d:\n%s", args, code, exitUsage, &errOut)
 		}
 	}
 }
@@ -99,7 +100,8 @@ func TestConformanceProxy(t *testing.T) {
 		}
 		stop()
 		if code := <-ended; code != want.code || !strings.Contains(out.String(), want.says) {
-			t.Errorf("%q: %d\n%s\n%s", path, code, out, errOut)
+			t.Errorf("proxy on %q: exit %d, want %d and %q in the output:\n%s\n%s",
+				path, code, want.code, want.says, out, errOut)
 		}
 	}
 }

@@ -17,7 +17,8 @@ func TestDemo(t *testing.T) {
 	small := []string{"demo", "-patients", "60", "-doctors", "3", "-weeks", "2"}
 	t.Run("NotDisposable", func(t *testing.T) {
 		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "UPDATE installation SET disposable = 1") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems %q: exit %d, want %d and \"UPDATE installation SET disposable = 1\" in the output:\n%s",
+				small, code, exitFailed, out)
 		}
 	})
 	if _, err := d.DB.Exec(`UPDATE installation SET disposable = 1`); err != nil {
@@ -28,17 +29,17 @@ func TestDemo(t *testing.T) {
 		p.waitFor("patients")
 		p.Signal(syscall.SIGINT)
 		if code := p.Wait(); code != exitFailed || !contains(p.Output(), "stopped.", "mems reset --yes-destroy-all-data", "run the command again") {
-			t.Errorf("exit %d: %s", code, p.Output())
+			t.Errorf("interrupted demo: exit %d, want %d and what to do next:\n%s", code, exitFailed, p.Output())
 		}
 		if code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {
-			t.Fatalf("exit %d: %s", code, out)
+			t.Fatalf("mems reset --yes-destroy-all-data: exit %d, want %d:\n%s", code, exitOK, out)
 		}
 	})
 	t.Run("OK", func(t *testing.T) {
 		code, out := runMEMS(t, small, url, "MEMS_HTTP_ADDR=0.0.0.0:8099", "MEMS_ALLOW_OPEN=true")
 		for _, text := range []string{"patients          60 of 60", "3 doctors, 60 patients and ", "http://127.0.0.1:8099/appointments?date=", "&doctor_id=", "address\nthat it printed"} {
 			if code != exitOK || !strings.Contains(out, text) {
-				t.Errorf("exit %d, does not say %q: %s", code, text, out)
+				t.Errorf("mems %q: exit %d, want %d and %q in the output:\n%s", small, code, exitOK, text, out)
 			}
 		}
 	})
@@ -49,28 +50,29 @@ func TestDemo(t *testing.T) {
 	} {
 		var n int
 		if err := d.DB.Get(&n, query); err != nil || n == 0 {
-			t.Errorf("%d %s (%v)", n, what, err)
+			t.Errorf("%d %s (%v), want some", n, what, err)
 		}
 	}
 	t.Run("AlreadyFull", func(t *testing.T) {
 		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "mems reset") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems %q: exit %d, want %d and \"mems reset\" in the output:\n%s", small, code, exitFailed, out)
 		}
 	})
 	t.Run("AgainAfterReset", func(t *testing.T) {
 		if code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {
-			t.Fatalf("exit %d: %s", code, out)
+			t.Fatalf("mems reset --yes-destroy-all-data: exit %d, want %d:\n%s", code, exitOK, out)
 		}
 		if code, out := runMEMS(t, small, url); code != exitOK {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems %q: exit %d, want %d:\n%s", small, code, exitOK, out)
 		}
 	})
 	t.Run("OldSchema", func(t *testing.T) {
 		if code, out := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK {
-			t.Fatalf("exit %d: %s", code, out)
+			t.Fatalf("mems migrate down --yes: exit %d, want %d:\n%s", code, exitOK, out)
 		}
 		if code, out := runMEMS(t, small, url); code != exitFailed || !strings.Contains(out, "mems migrate up") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems %q: exit %d, want %d and \"mems migrate up\" in the output:\n%s",
+				small, code, exitFailed, out)
 		}
 	})
 }
@@ -87,7 +89,7 @@ func TestBar(t *testing.T) {
 		b.show("appointments", 7, 7)
 		b.end()
 		if lines := strings.Split(out.String(), "\n"); len(lines) != 6 || !strings.HasPrefix(lines[3], "patients         100 of 100") {
-			t.Errorf("said %q", lines)
+			t.Errorf("progress = %q, want 6 lines, the fourth of 100 patients", lines)
 		}
 	})
 	t.Run("Terminal", func(t *testing.T) {
@@ -99,7 +101,7 @@ func TestBar(t *testing.T) {
 		defer func() { _ = null.Close() }()
 		b := newBar(null)
 		if !b.terminal {
-			t.Error("a character device gets no bar")
+			t.Error("newBar of a character device: no terminal, want one")
 		}
 		var out bytes.Buffer
 		b.w = &out
@@ -125,6 +127,6 @@ func TestDemoPrintsTheServedAddress(t *testing.T) {
 	p := startMEMS(t, dir, "MEMS_AUTH=required", testEngine())
 	code, out := runMEMS(t, []string{"demo", "-patients", "20", "-doctors", "2", "-weeks", "1"}, dir, testEngine())
 	if want := `curl -sS -H "X-API-Key: $KEY" '` + p.URL + `/appointments?date=`; code != exitOK || !strings.Contains(out, want) {
-		t.Errorf("exit %d, does not print %q: %s", code, want, out)
+		t.Errorf("mems demo: exit %d, want %d and %q in the output:\n%s", code, exitOK, want, out)
 	}
 }

@@ -72,11 +72,11 @@ func (way deployed) start(t *testing.T, d *storetest.Database) {
 	}
 	cmd.Env = environ
 	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, output)
+		t.Errorf("run %v: %v, want no error:\n%s", cmd.Args, err, output)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, map[string]string{"backup": "mems-2*.gz", "revocations": "mems-revocations.gz", "audit": "anchor.json"}[way.args[0]]))
 	if err != nil || len(files) != 1 {
-		t.Errorf("it wrote %q (%v)", files, err)
+		t.Errorf("run wrote %q (%v), want one file", files, err)
 	}
 }
 
@@ -118,16 +118,16 @@ func probe(t *testing.T, url string) {
 			answered = response.StatusCode
 		}
 		if answered != http.StatusOK {
-			t.Errorf("%s: %d", path[1], answered)
+			t.Errorf("probe of %s = %d, want 200", path[1], answered)
 		}
 	}
 	for file, check := range map[string]string{"compose.yaml": "[CMD, /usr/local/bin/mems, health]", "Dockerfile": `CMD ["/usr/local/bin/mems", "health"]`} {
 		content, err := os.ReadFile("../../.deploy/" + file)
 		if err != nil || !strings.Contains(string(content), check) {
-			t.Errorf("%s has no %s (%v)", file, check, err)
+			t.Errorf("%s lacks %s (%v), want it", file, check, err)
 		}
 	}
 	if code, output := runMEMS(t, []string{"health"}, "MEMS_HTTP_ADDR="+strings.TrimPrefix(url, "http://")); code != exitOK {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems health: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 }

@@ -62,7 +62,7 @@ func TestDeploymentFindsFaults(t *testing.T) {
 		bad := deployed{args: good.args, environ: maps.Clone(good.environ), grace: good.grace}
 		change(&bad)
 		if bad.fault(t) == nil {
-			t.Errorf("%s: not found", name)
+			t.Errorf("fault of %s = nil, want it found", name)
 		}
 	}
 }
@@ -265,16 +265,16 @@ func TestServiceIsBoundedAndRestarted(t *testing.T) {
 		"MemoryMax=", "Environment=GOMEMLIMIT=", "TasksMax=", "LimitNOFILE=",
 	} {
 		if !strings.Contains(unit, "\n"+line) {
-			t.Errorf("mems.service has no %s", line)
+			t.Errorf("mems.service lacks %s, want it", line)
 		}
 	}
 	for _, name := range []string{"backup", "revocations", "retain", "audit"} {
 		if !strings.Contains(read("systemd/mems-"+name+".service"), "OnFailure=") || !strings.Contains(read("systemd/mems-"+name+".timer"), "OnCalendar=") {
-			t.Errorf("nobody is told that mems-%s failed, or it is not run by itself", name)
+			t.Errorf("mems-%s lacks OnFailure= in its service or OnCalendar= in its timer, want both", name)
 		}
 	}
 	if backup := read("systemd/mems-backup.service"); !contains(backup, "-delete", "MEMS_AUDIT_KEYS_FILE=") {
-		t.Error("backups are kept for ever, or are not signed")
+		t.Errorf("mems-backup.service deletes no old backups or has no keys to sign with, want both:\n%s", backup)
 	}
 	var file struct {
 		Services map[string]struct {
@@ -285,7 +285,7 @@ func TestServiceIsBoundedAndRestarted(t *testing.T) {
 	readYAML(t, "compose.yaml", &file)
 	for name, s := range file.Services {
 		if s.Memory == "" || s.PIDs == 0 {
-			t.Errorf("the service %s of Compose has no bound", name)
+			t.Errorf("service %s of Compose has no limit of memory or processes, want both", name)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func guideKey(t *testing.T, guide string) []string {
 	t.Helper()
 	block := regexp.MustCompile("(?s)<!-- guide: the key -->\n```text\nmems (.*?)```").FindStringSubmatch(guide)
 	if block == nil {
-		t.Fatal("the guide does not say how its key is made")
+		t.Fatal("the guide has no command that creates its key, want one")
 	}
 	args := regexp.MustCompile(`'[^']*'|[^\s\\]+`).FindAllString(block[1], -1)
 	for i, arg := range args {
@@ -52,7 +52,7 @@ func TestPartnersGuide(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), "curl", "-sSf", "-X", method, p.URL+path, "-H", "X-API-Key: "+manager,
 				"-H", "Content-Type: application/json", "-d", body).CombinedOutput()
 			if err != nil {
-				t.Fatalf("%s %s: %v\n%s", method, path, err, out)
+				t.Fatalf("%s %s: %v, want no error:\n%s", method, path, err, out)
 			}
 		}
 		send("POST", "/doctors", `{"full_name": "Dr. Noor Haddad", "specialization": "Dermatology"}`)
@@ -69,7 +69,7 @@ func TestPartnersGuide(t *testing.T) {
 		}
 		env := guideEnv(d)
 		if code, output := runMEMS(t, []string{"demo", "--patients", "100", "--doctors", "6", "--weeks", "2"}, env...); code != exitOK {
-			t.Fatalf("%d %s", code, output)
+			t.Fatalf("mems demo --patients 100 --doctors 6 --weeks 2: exit %d, want %d:\n%s", code, exitOK, output)
 		}
 		// The second time, the partner already has a patient and appointments.
 		p, key := startMEMS(t, env...), guideKeyOf(t, guideKey(t, partnersGuide(t)), env)
@@ -88,7 +88,7 @@ func guideKeyOf(t *testing.T, args, env []string) string {
 	t.Helper()
 	code, output := runMEMS(t, args, env...)
 	if code != exitOK {
-		t.Fatalf("mems %v: %d %s", args, code, output)
+		t.Fatalf("mems %q: exit %d, want %d:\n%s", args, code, exitOK, output)
 	}
 	return lastLine(output)
 }
@@ -109,7 +109,7 @@ func pasteGuide(t *testing.T, p *process, key string) {
 		"2027-03-03", day.AddDate(0, 0, 1).Format(time.DateOnly), "2027-03-09", day.AddDate(0, 0, 7).Format(time.DateOnly)).Replace(guide)
 	parts := regexp.MustCompile("(?s)```sh\n(.*?)```\n(?:<!-- shows: (.*?) -->)?").FindAllStringSubmatch(text, -1)
 	if len(parts) < 10 {
-		t.Fatalf("the guide has %d blocks", len(parts))
+		t.Fatalf("the guide has %d blocks, want at least 10", len(parts))
 	}
 	var script strings.Builder
 	for i, part := range parts {
@@ -119,7 +119,7 @@ func pasteGuide(t *testing.T, p *process, key string) {
 	command.Env = append(os.Environ(), "MEMS_URL="+p.URL, "KEY="+key)
 	out, err := command.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("run the guide: %v, want no error:\n%s", err, out)
 	}
 	rest := string(out)
 	for i, part := range parts {
@@ -130,7 +130,7 @@ func pasteGuide(t *testing.T, p *process, key string) {
 		}
 		for want := range strings.SplitSeq(part[2], " | ") {
 			if !strings.Contains(shown, want) {
-				t.Errorf("no %s after\n%s\nbut\n%s", want, part[1], shown)
+				t.Errorf("block\n%s\nshowed\n%s\nwant %s in it", part[1], shown, want)
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func TestPartnersGuideNamesItsScopes(t *testing.T) {
 				return op.Extensions["x-permission"].(string)
 			}
 		}
-		t.Errorf("the guide calls %s %s, which is no operation", method, path)
+		t.Errorf("the guide calls %s %s, want an operation of the contract", method, path)
 		return ""
 	}
 	partner := clinic.Caller{Roles: []clinic.Role{clinic.RolePartner}}
@@ -168,7 +168,7 @@ func TestPartnersGuideNamesItsScopes(t *testing.T) {
 	shell := strings.Join(regexp.MustCompile("(?s)```sh\n.*?```").FindAllString(guide, -1), "\n")
 	calls := regexp.MustCompile(`(?:call (GET|POST|PATCH|PUT|DELETE) ["']?|curl [^\n]*"\$mems)(/[^"'?\s]*)`).FindAllStringSubmatch(shell, -1)
 	if len(calls) < 15 {
-		t.Fatalf("found %d calls", len(calls))
+		t.Fatalf("found %d calls, want at least 15", len(calls))
 	}
 	for _, call := range calls {
 		method := call[1]
@@ -182,12 +182,12 @@ func TestPartnersGuideNamesItsScopes(t *testing.T) {
 	}
 	for scope := range needed {
 		if !slices.Contains(named, scope) {
-			t.Errorf("the guide's calls need the scope %s, which its key does not have", scope)
+			t.Errorf("scopes of the guide's key = %q, want %s, which a call needs", named, scope)
 		}
 	}
 	for _, scope := range named {
 		if !needed[scope] {
-			t.Errorf("the guide's key has the scope %s, which no call needs", scope)
+			t.Errorf("scopes of the guide's key = %q, want them without %s, which no call needs", named, scope)
 		}
 	}
 }

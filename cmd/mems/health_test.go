@@ -25,18 +25,21 @@ func TestHealthCommand(t *testing.T) {
 	}))
 	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(s.URL, "http://")
 	if code, said := runMEMS(t, []string{"health"}, address); code != exitOK {
-		t.Errorf("a ready server: exit %d\n%s", code, said)
+		t.Errorf("a ready server: mems health: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	ready.Store(false)
 	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "503", `: The database "refuses"  writes.`, "mems migrate status") {
-		t.Errorf("a server that is not ready: exit %d\n%s", code, said)
+		t.Errorf("a server that is not ready: mems health: exit %d, want %d"+
+			" and \"503\", \": The database \\\"refuses\\\"  writes.\", \"mems migrate status\" in the output:\n%s",
+			code, exitFailed, said)
 	}
 	s.Close()
 	if code, said := runMEMS(t, []string{"health"}, address); code != exitFailed || !contains(said, "MEMS_HTTP_ADDR") {
-		t.Errorf("no server: exit %d\n%s", code, said)
+		t.Errorf("no server: mems health: exit %d, want %d and \"MEMS_HTTP_ADDR\" in the output:\n%s",
+			code, exitFailed, said)
 	}
 	if code, said := runMEMS(t, []string{"health"}, "MEMS_HTTP_ADDR=127.0.0.1:0"); code != exitFailed || !contains(said, "port") {
-		t.Errorf("no port: exit %d\n%s", code, said)
+		t.Errorf("no port: mems health: exit %d, want %d and \"port\" in the output:\n%s", code, exitFailed, said)
 	}
 }
 
@@ -50,7 +53,7 @@ func TestHealthOfAServer(t *testing.T) {
 	p := startMEMS(t, append(tls, "MEMS_DATABASE_URL="+storetest.New(t).DSN)...)
 	address := "MEMS_HTTP_ADDR=" + strings.TrimPrefix(p.URL, "https://")
 	if code, said := runMEMS(t, []string{"health"}, append(tls, address)...); code != exitOK {
-		t.Errorf("exit %d\n%s", code, said)
+		t.Errorf("mems health: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	// Without the TLS settings, as beside the package, and with the service's settings,
 	// whose secrets it does not need.
@@ -63,7 +66,7 @@ func TestHealthOfAServer(t *testing.T) {
 	}
 	for _, env := range []string{address, "MEMS_SERVICE_DIR=" + service} {
 		if code, said := runMEMS(t, []string{"health"}, env); code != exitOK {
-			t.Errorf("%s: exit %d\n%s", env, code, said)
+			t.Errorf("%s: mems health: exit %d, want %d:\n%s", env, code, exitOK, said)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 						continue // retry with the same key
 					}
 					if response.Status != 201 {
-						t.Errorf("client %d, request %d: %d %s", i, n, response.Status, response.Body)
+						t.Errorf("client %d, request %d = %d %s, want 201", i, n, response.Status, response.Body)
 						break
 					}
 					var a api.Appointment
@@ -86,22 +86,22 @@ func TestKilledServersAndIdempotencyKeys(t *testing.T) {
 	for i := range answers {
 		for n, id := range answers[i] {
 			if id == 0 || told[id] {
-				t.Errorf("client %d, request %d was answered with %d", i, n, id)
+				t.Errorf("client %d, request %d was answered with appointment %d, want one of its own", i, n, id)
 			}
 			told[id] = true
 		}
 	}
 	if len(kept) != clients*requests {
-		t.Errorf("%d appointments for %d requests", len(kept), clients*requests)
+		t.Errorf("%d appointments, want %d: one for each request", len(kept), clients*requests)
 	}
 	for _, id := range kept {
 		if !told[id] {
-			t.Errorf("appointment %d was told to nobody", id)
+			t.Errorf("appointment %d was in no answer, want one", id)
 		}
 	}
 	// The audit trail verifies, whatever was killed.
 	if code, output := runMEMS(t, []string{"audit", "verify"}, "MEMS_DATABASE_URL="+d.DSN); code != exitOK {
-		t.Errorf("audit verify: %d %s", code, output)
+		t.Errorf("mems audit verify: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 }
 
@@ -114,21 +114,22 @@ func TestKeysCommand(t *testing.T) {
 	c := contracttest.New(t, p.URL)
 	c.Get("/patients").Want(t, 401, "unauthenticated")
 	if code, output := runMEMS(t, []string{"keys", "create", "--role", "receptionist", "Front desk"}, env); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems keys create --role receptionist Front desk: exit %d, want %d:\n%s", code, exitOK, output)
 	} else {
 		c = c.With("X-API-Key", lastLine(output))
 	}
 	c.Get("/patients").Want(t, 200, "")
 	if code, output := runMEMS(t, []string{"keys", "list"}, env); code != exitOK || !contains(output, "Front desk", "receptionist", "valid until") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems keys list: exit %d, want %d and \"Front desk\", \"receptionist\", \"valid until\" in the output:\n%s",
+			code, exitOK, output)
 	}
 	if code, output := runMEMS(t, []string{"keys", "revoke", "1"}, env); code != exitOK {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems keys revoke 1: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	c.Get("/patients").Want(t, 401, "unauthenticated")
 	for _, args := range [][]string{{"keys"}, {"keys", "burn"}, {"keys", "create", "x"}, {"keys", "revoke", "x"}, {"keys", "list", "x"}, {"audit"}, {"audit", "burn"}} {
 		if code, output := runMEMS(t, args, env); code != exitUsage {
-			t.Errorf("%v: %d %s", args, code, output)
+			t.Errorf("mems %q: exit %d, want %d:\n%s", args, code, exitUsage, output)
 		}
 	}
 	for _, args := range [][]string{
@@ -139,7 +140,7 @@ func TestKeysCommand(t *testing.T) {
 		{"keys", "create", "--role", "partner", "--days", "9999", "x"},
 	} {
 		if code, output := runMEMS(t, args, env); code != exitFailed {
-			t.Errorf("%v: %d %s", args, code, output)
+			t.Errorf("mems %q: exit %d, want %d:\n%s", args, code, exitFailed, output)
 		}
 	}
 	// An anchor is written and verified against; tampering is reported.
@@ -147,16 +148,18 @@ func TestKeysCommand(t *testing.T) {
 	for run := range 2 {
 		code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env)
 		if code != exitOK || !contains(output, "is intact") {
-			t.Errorf("%d %s", code, output)
+			t.Errorf("mems audit verify --anchor ...: exit %d, want %d and \"is intact\" in the output:\n%s",
+				code, exitOK, output)
 		}
 		if first := strings.Contains(output, "there was no anchor"); first != (run == 0) {
-			t.Errorf("run %d says that there was no anchor: %t\n%s", run, first, output)
+			t.Errorf("run %d says that there was no anchor: %t, want it in the first alone:\n%s", run, first, output)
 		}
 	}
 	if _, err := d.DB.Exec(`UPDATE audit_entries SET subject = 'somebody' LIMIT 1`); err != nil {
 		t.Fatal(err)
 	}
 	if code, output := runMEMS(t, []string{"audit", "verify", "--anchor", anchor}, env); code != exitFailed || !contains(output, "was altered", "tampered") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems audit verify --anchor ...: exit %d, want %d and \"was altered\", \"tampered\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 }

@@ -30,23 +30,23 @@ func TestKeysSeal(t *testing.T) {
 				return line
 			}
 		}
-		t.Errorf("%s is not listed:\n%s", name, said)
+		t.Errorf("mems keys list lacks %s, want it:\n%s", name, said)
 		return ""
 	}
 
 	mems(exitOK, []string{url}, nil, "create", "--role", "admin", "older")
 	if line := state("older"); strings.Contains(line, "refused") { // the first use seals existing keys
-		t.Error(line)
+		t.Errorf("key from before the seals is listed as %q, want it not refused", line)
 	}
 	mems(exitOK, with, nil, "create", "--role", "partner", "sealed")
 	mems(exitConfig, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "create", "--role", "manager", "refused")
 	mems(exitOK, with, nil, "create", "--role", "manager", "unsealed")
 	d.DB.MustExec(`UPDATE api_keys SET seal = NULL WHERE id = 3`)
 	if line := state(" sealed"); strings.Contains(line, "refused") {
-		t.Error(line)
+		t.Errorf("sealed key is listed as %q, want it not refused", line)
 	}
 	if line := state("unsealed"); !strings.Contains(line, "refused, not sealed; valid until") {
-		t.Error(line)
+		t.Errorf("key without a seal is listed as %q, want it refused, not sealed", line)
 	}
 	mems(exitConfig, []string{url}, []string{"MEMS_AUDIT_KEYS"}, "seal", "3")
 	mems(exitUsage, with, []string{"missing key id"}, "seal")
@@ -54,10 +54,10 @@ func TestKeysSeal(t *testing.T) {
 	mems(exitFailed, with, nil, "seal", "99")
 	mems(exitOK, with, []string{"unsealed, manager", "is sealed"}, "seal", "3")
 	if line := state("unsealed"); strings.Contains(line, "refused") {
-		t.Error(line)
+		t.Errorf("key that was sealed is listed as %q, want it not refused", line)
 	}
 	d.DB.MustExec(`UPDATE api_keys SET role = 'admin' WHERE id = 2`)
 	if line := state(" sealed"); !strings.Contains(line, "refused, seal is wrong") {
-		t.Error(line)
+		t.Errorf("altered key is listed as %q, want it refused, with a wrong seal", line)
 	}
 }

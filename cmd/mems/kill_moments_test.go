@@ -54,7 +54,7 @@ func TestFirstStartKilled(t *testing.T) {
 	want := schemaOf(t, dir)
 	endFirst(t, p, dir)
 	if !strings.Contains(want, "TRIGGER ") || !strings.Contains(want, "MIGRATION ") {
-		t.Fatalf("no whole schema:\n%s", want)
+		t.Fatalf("schema is not whole, want its triggers and migrations:\n%s", want)
 	}
 
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGKILL}
@@ -70,7 +70,7 @@ func TestFirstStartKilled(t *testing.T) {
 		select {
 		case <-time.After(after):
 		case <-killed.done:
-			t.Errorf("%s: ended before:\n%s", what, killed.Output())
+			t.Errorf("%s: the process ended before, want it killed:\n%s", what, killed.Output())
 		}
 		pid := killed.cmd.Process.Pid
 		if group {
@@ -80,7 +80,7 @@ func TestFirstStartKilled(t *testing.T) {
 		killed.Wait()
 		if sent != syscall.SIGQUIT { // for which Go prints goroutines
 			if fault := faultIn(killed.Output()); fault != "" {
-				t.Errorf("%s: says %q:\n%s", what, fault, killed.Output())
+				t.Errorf("%s: output has the fault %q, want none:\n%s", what, fault, killed.Output())
 			}
 		}
 		again := startFirst(t, dir)
@@ -126,10 +126,10 @@ func endFirst(t *testing.T, p *process, dataDir string) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
 	if code := p.Wait(); code != exitOK {
-		t.Errorf("exit code %d:\n%s", code, p.Output())
+		t.Errorf("exit code %d, want %d:\n%s", code, exitOK, p.Output())
 	}
 	if pid := privateServer(t, dataDir); pid != 0 {
-		t.Errorf("process %d outlived its owner", pid)
+		t.Errorf("private database still runs as process %d, want it ended with its owner", pid)
 	}
 	if err := os.RemoveAll(dataDir); err != nil {
 		t.Error(err)

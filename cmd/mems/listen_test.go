@@ -28,14 +28,15 @@ func TestListeningAdvice(t *testing.T) {
 	} {
 		err := adviseListening(&net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)}, "MEMS_HTTP_ADDR", ":443")
 		if !contains(err.Error(), want.says, "MEMS_HTTP_ADDR") || errors.As(err, &settingError{}) != want.config {
-			t.Errorf("%v: %v", errno, err)
+			t.Errorf("adviseListening of %v = %v, want %q, the setting's name, and a wrong setting: %t",
+				errno, err, want.says, want.config)
 		}
 		if errno != syscall.EADDRINUSE && strings.Contains(err.Error(), "Another program") {
-			t.Errorf("%v is told as an address in use", errno)
+			t.Errorf("error of %v = %v, want no other program blamed", errno, err)
 		}
 	}
 	if _, err := listen(t.Context(), "MEMS_HTTP_ADDR", "192.0.2.1:0"); err == nil || !strings.Contains(err.Error(), "does not have this address") {
-		t.Errorf("an address of another machine: %v", err)
+		t.Errorf("listen on an address of another machine = %v, want an error that says so", err)
 	}
 }
 
@@ -65,18 +66,18 @@ func TestNotifiesTheServiceManager(t *testing.T) {
 	d.DB.MustExec(`RENAME TABLE goose_db_version TO goose_db_version_away`)
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "NOTIFY_SOCKET="+socket)
 	if said := next(); !strings.HasPrefix(said, "STATUS=waiting for the database: ") {
-		t.Errorf("says %q", said)
+		t.Errorf("first notification = %q, want STATUS=waiting for the database", said)
 	}
 	d.DB.MustExec(`RENAME TABLE goose_db_version_away TO goose_db_version`)
 	if said := next(); !strings.HasPrefix(said, "READY=1\n") {
-		t.Errorf("says %q", said)
+		t.Errorf("notification when the database answers = %q, want READY=1", said)
 	}
 	waitReady(t, p) // immediately
 	p.Signal(syscall.SIGTERM)
 	if said := next(); said != "STOPPING=1" {
-		t.Errorf("says %q", said)
+		t.Errorf("notification after SIGTERM = %q, want STOPPING=1", said)
 	}
 	if code := p.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, want %d", code, exitOK)
 	}
 }

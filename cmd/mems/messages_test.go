@@ -35,7 +35,8 @@ func TestWordsAreCheckedFirst(t *testing.T) {
 	} {
 		code, said := runMEMS(t, test.args, test.env)
 		if code != test.code || !contains(said, test.says...) || strings.Contains(said, "geheim") {
-			t.Errorf("%s: %d %s", name, code, said)
+			t.Errorf("%s: mems %q: exit %d, want %d and %q in the output, without \"geheim\":\n%s",
+				name, test.args, code, test.code, test.says, said)
 		}
 	}
 }
@@ -57,7 +58,7 @@ func TestInterruptedStart(t *testing.T) {
 		case code == -1 && said == "": // before it handled signals
 		case code == exitOK && (said == "stopped." || found && strings.HasPrefix(said, "making a new") && rest == "stopped."):
 		default:
-			t.Errorf("after %s: exit code %d: %q", after, code, said)
+			t.Errorf("SIGINT after %s: exit code %d, output %q; want %d and stopped.", after, code, said, exitOK)
 		}
 	}
 	for _, after := range []time.Duration{0, 300 * time.Millisecond} {
@@ -68,7 +69,8 @@ func TestInterruptedStart(t *testing.T) {
 		code := p.Wait()
 		lines := strings.Split(strings.TrimSpace(p.Output()), "\n")
 		if code != exitOK || len(lines) != 2 || lines[1] != "stopped." {
-			t.Errorf("exit code %d: %q", code, lines)
+			t.Errorf("SIGINT while a database is made: exit code %d, output %q; want %d and two lines, the last stopped.",
+				code, lines, exitOK)
 		}
 	}
 }
@@ -88,7 +90,8 @@ func TestDataDirectoryOfAnotherUser(t *testing.T) {
 	}
 	code, said := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+dir)
 	if code != exitFailed || !contains(said, "belongs to another user", "MEMS_DATA_DIR") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems serve: exit %d, want %d and \"belongs to another user\", \"MEMS_DATA_DIR\" in the output:\n%s",
+			code, exitFailed, said)
 	}
 }
 
@@ -101,7 +104,7 @@ func TestInterruptedCommands(t *testing.T) {
 	var out bytes.Buffer
 	code := run(ended, []string{"migrate", "up"}, []string{url}, &out, &out)
 	if code != exitFailed || !contains(out.String(), "stopped", "to resume") || contains(out.String(), "cancel") {
-		t.Errorf("%d %s", code, &out)
+		t.Errorf("interrupted migrate up: exit %d, want %d and how to resume:\n%s", code, exitFailed, &out)
 	}
 }
 
@@ -110,13 +113,15 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	code, said := runMEMS(t, []string{"migrate", "status"}, "MEMS_DATABASE_URL=mysql://u:geheim@127.0.0.1:1/mems?tls=mems", "MEMS_DATABASE_CA_FILE=/nowhere/ca.pem")
 	if code != exitConfig || !contains(said, "MEMS_DATABASE_CA_FILE", "/nowhere/ca.pem") || contains(said, "MEMS_DATABASE_URL") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems migrate status: exit %d, want %d"+
+			" and \"MEMS_DATABASE_CA_FILE\", \"/nowhere/ca.pem\" in the output, without \"MEMS_DATABASE_URL\":\n%s",
+			code, exitConfig, said)
 	}
 	if advice := store.AdviceFor(&mysql.MySQLError{Number: 1049}); !contains(advice, "dropped", "restore a backup") {
-		t.Errorf("%s", advice)
+		t.Errorf("AdviceFor error 1049 = %q, want restoring a backup", advice)
 	}
 	if err := explain(&mysql.MySQLError{Number: 1698}); !contains(err.Error(), "db/grants.sql") {
-		t.Errorf("%v", err)
+		t.Errorf("explain of error 1698 = %v, want db/grants.sql in it", err)
 	}
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mems.env"), nil, 0o600); err != nil {
@@ -124,15 +129,16 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 	}
 	for _, args := range [][]string{{"demo"}, {"reset", "--yes-destroy-all-data"}} {
 		if code, said := runMEMS(t, args, "MEMS_SERVICE_DIR="+dir); code != exitConfig || !contains(said, dir, "MEMS_DATA_DIR") {
-			t.Errorf("%v: %d %s", args, code, said)
+			t.Errorf("mems %q: exit %d, want %d and %q, \"MEMS_DATA_DIR\" in the output:\n%s",
+				args, code, exitConfig, dir, said)
 		}
 	}
 	script := exec.CommandContext(t.Context(), "bash", "../../.deploy/users.sh")
 	if out, err := script.CombinedOutput(); err == nil || !contains(string(out), "usage") {
-		t.Errorf("%v %s", err, out)
+		t.Errorf("users.sh without arguments: %v, want an error and its usage:\n%s", err, out)
 	}
 	r := restoring{program: &program{}, file: "f.gz", identity: "key.txt", unsigned: true}
 	if said := r.finishing(); said != "mems restore --finish --identity key.txt --unsigned f.gz" {
-		t.Errorf("%s", said)
+		t.Errorf("finishing = %q, want mems restore --finish with the options that were given", said)
 	}
 }

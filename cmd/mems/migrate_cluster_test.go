@@ -40,11 +40,11 @@ func TestMigrationThroughFailover(t *testing.T) {
 	_, hosts, _ := strings.Cut(cluster.URL("untouched"), "@")
 	err := open("mysql://migrator:p@"+hosts).Up(t.Context(), report)
 	if err == nil || !strings.Contains(err.Error(), "log_bin_trust_function_creators = 1") {
-		t.Errorf("with a node that lets no triggers be created: %v", err)
+		t.Errorf("Up with a node that lets no triggers be created = %v, want an error with the setting", err)
 	}
 	var tables []string
 	if err := root.Select(&tables, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'untouched' AND table_name <> 'goose_db_version'`); err != nil || len(tables) > 0 {
-		t.Errorf("tables after the refusal: %v (%v)", tables, err)
+		t.Errorf("tables after the refusal = %v (%v), want none", tables, err)
 	}
 
 	if err := open(cluster.URL("undisturbed")).Up(t.Context(), report); err != nil {
@@ -61,7 +61,7 @@ func TestMigrationThroughFailover(t *testing.T) {
 			failed = cluster.Kill(1)
 		}
 		if failed != nil {
-			t.Error(failed)
+			t.Errorf("failover during statement %d: %v, want no error", statements, failed)
 		}
 	}
 	began := time.Now()
@@ -89,6 +89,7 @@ func TestMigrationThroughFailover(t *testing.T) {
 	}
 	want := schemaOf("undisturbed")
 	if diff := cmp.Diff(want, schemaOf("mems")); diff != "" || len(want) < 100 {
-		t.Errorf("%d lines of schema (-undisturbed +failover):\n%s", len(want), diff)
+		t.Errorf("%d lines of schema, want at least 100 and no difference (-undisturbed +failover):\n%s",
+			len(want), diff)
 	}
 }

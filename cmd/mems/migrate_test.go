@@ -32,13 +32,13 @@ func TestMigratingIsStopped(t *testing.T) {
 		_ = p.cmd.Process.Signal(signal) // it may have ended
 		<-p.done
 		if strings.Contains(p.Output(), "Error ") {
-			t.Errorf("stopped by %v, it says:\n%s", signal, p.Output())
+			t.Errorf("output after %v has an error, want none:\n%s", signal, p.Output())
 		}
 	}
 	p := startProcess(t, []string{"migrate", "up"}, "MEMS_DATABASE_URL="+d.DSN)
 	<-p.done
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Fatalf("the last one ended with %d:\n%s", code, p.Output())
+		t.Fatalf("the last mems migrate up: exit code %d, want 0:\n%s", code, p.Output())
 	}
 	all, err := d.OpenSchema(t).Status(t.Context())
 	if err != nil || len(all) == 0 || all[len(all)-1].Version != db.Latest {
@@ -46,7 +46,7 @@ func TestMigratingIsStopped(t *testing.T) {
 	}
 	for _, m := range all {
 		if !m.Applied {
-			t.Errorf("%s is not applied", m.Name)
+			t.Errorf("migration %s is not applied, want it applied", m.Name)
 		}
 	}
 }
@@ -61,14 +61,17 @@ func TestMigrateDownNamesWhatIsLost(t *testing.T) {
 	d.DB.MustExec(`DELETE FROM goose_db_version WHERE version_id > 26`) // of later migrations
 	code, said := runMEMS(t, []string{"migrate", "down"}, url)
 	if code != exitUsage || !contains(said, "clinic_zone (1 row)", "--yes") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems migrate down: exit %d, want %d and \"clinic_zone (1 row)\", \"--yes\" in the output:\n%s",
+			code, exitUsage, said)
 	}
 	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, url); code != exitOK || !contains(said, "clinic_zone (1 row)") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems migrate down --yes: exit %d, want %d and \"clinic_zone (1 row)\" in the output:\n%s",
+			code, exitOK, said)
 	}
 	d.DB.MustExec(`INSERT INTO audit_chains (started_at, hash, sealed_hash, seal_seq) VALUES ('2026-01-01', '', '', 0)`)
 	if _, said := runMEMS(t, []string{"migrate", "down"}, url); !contains(said, "audit_chains.seal_seq (1 row)") || contains(said, "seal_key") {
-		t.Errorf("%s", said)
+		t.Errorf("mems migrate down: want \"audit_chains.seal_seq (1 row)\" in the output, without \"seal_key\":\n%s",
+			said)
 	}
 }
 

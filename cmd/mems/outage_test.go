@@ -65,11 +65,11 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 				case http.StatusServiceUnavailable:
 					down.Add(1)
 					if response.Header.Get("Retry-After") == "" {
-						t.Error("503 without Retry-After")
+						t.Errorf("503 with headers %v, want a Retry-After", response.Header)
 					}
 				case http.StatusConflict:
 				default:
-					t.Errorf("answered %d %s", response.Status, response.Type())
+					t.Errorf("booking = %d %s, want 201, 409 or 503", response.Status, response.Type())
 				}
 			}
 		})
@@ -89,7 +89,7 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	up.Store(true)
 	for deadline := time.Now().Add(30 * time.Second); bookedAfter.Load() < 20; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("does not recover by itself")
+			t.Fatalf("%d bookings in 30 s after the restart of the database, want 20", bookedAfter.Load())
 		}
 	}
 	stop.Store(true)
@@ -99,7 +99,8 @@ func TestDatabaseRestartsUnderLoad(t *testing.T) {
 	c.verify(t, &r)
 	// A booking with an unknown outcome may exist; nothing else may.
 	if kept, answered, unknown := c.count(t), len(r.booked), r.statuses["503 outcome-unknown"]; kept < answered || kept > answered+unknown {
-		t.Errorf("%d kept, %d answered, %d of unknown outcome", kept, answered, unknown)
+		t.Errorf("%d appointments are kept, want at least the %d answered and at most %d of unknown outcome more",
+			kept, answered, unknown)
 	}
 }
 
@@ -164,7 +165,7 @@ func TestTermDrains(t *testing.T) {
 			t.Fatal(err)
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the booking does not wait for the lock")
+			t.Fatal("timed out waiting until the booking waits for the lock")
 		}
 	}
 	p.Signal(syscall.SIGTERM)

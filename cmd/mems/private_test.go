@@ -45,7 +45,7 @@ func waitReady(t *testing.T, p *process) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("does not work again:\n%s", p.Output())
+			t.Fatalf("no write succeeded within a minute, want one:\n%s", p.Output())
 		}
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -53,7 +53,7 @@ func waitReady(t *testing.T, p *process) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not ready again:\n%s", p.Output())
+			t.Fatalf("/readyz is not 200 within 5 s of a write, want it ready:\n%s", p.Output())
 		}
 	}
 }
@@ -93,9 +93,9 @@ func TestPrivateDatabaseDies(t *testing.T) {
 		break
 	}
 	if code := second.Wait(); code != exitFailed || !contains(second.Output(), "private database: the database server died", "server.log") {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, want %d and that the database server died:\n%s", code, exitFailed, second.Output())
 	}
 	if pid := privateServer(t, dir); pid != 0 {
-		t.Errorf("process %d outlived its owner", pid)
+		t.Errorf("private database still runs as process %d, want it ended with its owner", pid)
 	}
 }

@@ -124,7 +124,7 @@ func TestProxies(t *testing.T) {
 						want = ""
 					}
 				case <-deadline:
-					t.Fatal("no event of the booking in 10 s, while the stream is open")
+					t.Fatal("no event of the booking in 10 s on an open stream, want one")
 				}
 				if want == "" {
 					break
@@ -132,11 +132,11 @@ func TestProxies(t *testing.T) {
 			}
 			r := send(t, client, http.MethodPost, "/patients", `{"first_name":"`+strings.Repeat("x", 2<<20)+`"}`)
 			if r.status != http.StatusRequestEntityTooLarge || !strings.Contains(r.body, "/problems/") {
-				t.Errorf("a body that is too large: %d %s", r.status, last(r.body, 300))
+				t.Errorf("body that is too large = %d %s, want 413 with a problem", r.status, last(r.body, 300))
 			}
 			trail := send(t, client, http.MethodGet, "/audit", "").body
 			if !strings.Contains(trail, `"address":"127.0.0.2"`) || strings.Contains(trail, "203.0.113.9") || strings.Contains(trail, `"127.0.0.1"`) {
-				t.Errorf("the audit trail does not name the client 127.0.0.2, or another one:\n%s", last(trail, 3000))
+				t.Errorf("audit trail, want the client 127.0.0.2 and no other address in it:\n%s", last(trail, 3000))
 			}
 		})
 	}
@@ -160,7 +160,7 @@ func TestProxiesRestart(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				r, err := client.try(http.MethodPost, "/patients", fmt.Sprintf(`{"first_name":"P%d","last_name":"Q%d"}`, n, i))
 				if err != nil || r.status != http.StatusCreated {
-					t.Errorf("request %d of client %d: %v %+v", i, n, err, r)
+					t.Errorf("request %d of client %d: %v %+v, want 201", i, n, err, r)
 					return
 				}
 				sent.Add(1)
@@ -173,7 +173,7 @@ func TestProxiesRestart(t *testing.T) {
 		since := sent.Load()
 		for deadline := time.Now().Add(time.Minute); sent.Load() < since+40; time.Sleep(20 * time.Millisecond) {
 			if t.Failed() || time.Now().After(deadline) {
-				t.Errorf("%s: %d requests", when, sent.Load()-since)
+				t.Errorf("%s: %d requests within a minute, want 40 and no failure", when, sent.Load()-since)
 				return
 			}
 		}
@@ -181,7 +181,7 @@ func TestProxiesRestart(t *testing.T) {
 	more("with both")
 	one.Signal(syscall.SIGTERM)
 	if code := one.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code of the stopped server = %d, want %d", code, exitOK)
 	}
 	more("with one")
 	startMEMS(t, append(env, "MEMS_HTTP_ADDR="+servers[0])...)
@@ -209,7 +209,7 @@ func startProxy(t *testing.T, p proxy, servers []string, database string) *visit
 	pairs := p.replace(at)
 	for i := 0; i < len(pairs); i += 2 {
 		if !bytes.Contains(shipped, []byte(pairs[i])) {
-			t.Fatalf("%s has no %q", p.example, pairs[i])
+			t.Fatalf("%s lacks %q, want it", p.example, pairs[i])
 		}
 	}
 	config := strings.NewReplacer(pairs...).Replace(string(shipped))
@@ -241,14 +241,14 @@ func startProxy(t *testing.T, p proxy, servers []string, database string) *visit
 	t.Cleanup(transport.CloseIdleConnections)
 	code, key := runMEMS(t, []string{"keys", "create", "--role", "admin", "visitor"}, database)
 	if code != exitOK {
-		t.Fatal(key)
+		t.Fatalf("mems keys create --role admin visitor: exit %d, want %d:\n%s", code, exitOK, key)
 	}
 	client := &visitor{http.Client{Transport: transport}, "https://" + at.listen, lastLine(key)}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		if r, err := client.try(http.MethodGet, "/readyz", ""); err == nil && r.status == http.StatusOK {
 			return client
 		} else if time.Now().After(deadline) {
-			t.Fatalf("%s is not ready: %v %+v", p.command[0], err, r)
+			t.Fatalf("%s is not ready within a minute: %v %+v", p.command[0], err, r)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func listenForChanges(t *testing.T, client *visitor) <-chan string {
 		reading.Wait()
 	})
 	if response.StatusCode != http.StatusOK {
-		t.Fatalf("the stream: %d", response.StatusCode)
+		t.Fatalf("GET /stream = %d, want 200", response.StatusCode)
 	}
 	return lines
 }
@@ -326,7 +326,7 @@ func (r reply) created(t *testing.T) int64 {
 	t.Helper()
 	var made struct{ ID int64 }
 	if err := json.Unmarshal([]byte(r.body), &made); err != nil || r.status != http.StatusCreated {
-		t.Fatalf("%d %s (%v)", r.status, r.body, err)
+		t.Fatalf("POST = %d %s (%v), want 201", r.status, r.body, err)
 	}
 	return made.ID
 }

@@ -89,7 +89,7 @@ func (r *record) waitForBookings(t *testing.T, n int) {
 			return
 		}
 	}
-	t.Fatal("nothing is being booked")
+	t.Fatalf("fewer than %d bookings in time, want as many", n)
 }
 
 // verify checks responses and database: there are no overlaps, and every acknowledged
@@ -107,12 +107,12 @@ func (c *clinicForRace) verify(t *testing.T, r *record) {
 		t.Fatal(err)
 	}
 	if overlaps != 0 {
-		t.Errorf("%d overlaps in the database", overlaps)
+		t.Errorf("%d appointments in the database overlap, want none", overlaps)
 	}
 	for i, a := range r.booked {
 		for _, b := range r.booked[i+1:] {
 			if (a.DoctorID == b.DoctorID || a.PatientID == b.PatientID) && a.StartTime.Before(b.EndTime) && b.StartTime.Before(a.EndTime) {
-				t.Errorf("answered bookings %d and %d overlap", a.ID, b.ID)
+				t.Errorf("acknowledged bookings %d and %d overlap, want no overlap", a.ID, b.ID)
 			}
 		}
 		var kept struct {
@@ -122,11 +122,11 @@ func (c *clinicForRace) verify(t *testing.T, r *record) {
 			End     time.Time `db:"end_time"`
 		}
 		if err := c.DB.Get(&kept, `SELECT patient_id, doctor_id, start_time, end_time FROM appointments WHERE id = ?`, a.ID); err != nil {
-			t.Errorf("answered booking %d: %v", a.ID, err)
+			t.Errorf("read the acknowledged booking %d: %v, want it kept", a.ID, err)
 			continue
 		}
 		if kept.Patient != a.PatientID || kept.Doctor != a.DoctorID || !kept.Start.Equal(a.StartTime) || !kept.End.Equal(a.EndTime) {
-			t.Errorf("answered booking %d is kept as %+v", a.ID, kept)
+			t.Errorf("acknowledged booking %d is kept as %+v, want %+v", a.ID, kept, a)
 		}
 	}
 }
@@ -209,17 +209,18 @@ func TestFiveThousandRandomBookings(t *testing.T) {
 	for status, n := range r.statuses {
 		answered += n
 		if status != "201 " && status != "409 doctor-overlap" && status != "409 patient-overlap" {
-			t.Errorf("%d answers of %q", n, status)
+			t.Errorf("%d answers of %q, want 201 or an overlap", n, status)
 		}
 	}
 	if answered != workers*each {
-		t.Errorf("%d answers to %d requests", answered, workers*each)
+		t.Errorf("%d answers, want %d: one for each request", answered, workers*each)
 	}
 	if kept := c.count(t); kept != len(r.booked) {
-		t.Errorf("%d bookings kept, %d answered", kept, len(r.booked))
+		t.Errorf("%d bookings are kept, want the %d acknowledged", kept, len(r.booked))
 	}
 	if len(r.booked) < 100 || r.statuses["409 doctor-overlap"] < 100 || r.statuses["409 patient-overlap"] == 0 {
-		t.Error("the race did not race")
+		t.Errorf("%d booked, answers %v; want at least 100 booked, 100 overlaps of doctors and some of patients",
+			len(r.booked), r.statuses)
 	}
 	c.verify(t, &r)
 }

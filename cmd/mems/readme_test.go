@@ -23,7 +23,7 @@ func TestReadmesDay(t *testing.T) {
 	_, text, _ := strings.Cut(string(readme), "<!-- day:")
 	text, _, found := strings.Cut(text, "<!-- /day -->")
 	if !found {
-		t.Fatal("the README has no day")
+		t.Fatal("the README has no day in the clinic, want one")
 	}
 	d := storetest.Grant(t, storetest.New(t))
 	p := startMEMS(t, "MEMS_DATABASE_URL="+d.DSN, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich")
@@ -34,7 +34,7 @@ func TestReadmesDay(t *testing.T) {
 	commands := strings.ReplaceAll(script.String(), "http://127.0.0.1:8080", p.URL)
 	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", commands).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("run the README's commands: %v, want no error:\n%s", err, out)
 	}
 	problems := regexp.MustCompile(`"type":"/problems/([a-z-]+)"`).FindAllStringSubmatch(string(out), -1)
 	if len(problems) != 1 || problems[0][1] != "doctor-overlap" || !strings.Contains(string(out), `"alternatives":[{`) {
@@ -42,7 +42,7 @@ func TestReadmesDay(t *testing.T) {
 	}
 	for _, expected := range []string{`"status":"completed"`, `"status":"confirmed"`, `"affected_appointments":[{`, `"token":`, `"action":"undo"`, `"patient":{`, `"outcome":"moved"`} {
 		if !strings.Contains(string(out), expected) {
-			t.Errorf("no %s in\n%s", expected, out)
+			t.Errorf("output of the README's commands, want %s in it:\n%s", expected, out)
 		}
 	}
 	contracttest.New(t, p.URL).Get("/healthz").Want(t, http.StatusOK, "")

@@ -30,7 +30,7 @@ func TestReadinessOfAHangingDatabase(t *testing.T) {
 		begun := time.Now()
 		client.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
 		if took := time.Since(begun); took > time.Second {
-			t.Errorf("took %s", took)
+			t.Errorf("/readyz took %s while the database stands still, want at most 1 s", took)
 		}
 	}
 	if err := syscall.Kill(database, syscall.SIGCONT); err != nil {
@@ -69,7 +69,7 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond)
 	answer := client.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
 	if !strings.Contains(string(answer.Body), "refuses writes") {
-		t.Errorf("says %s", answer.Body)
+		t.Errorf("/readyz = %s, want that the database refuses writes", answer.Body)
 	}
 	must("SET GLOBAL read_only = 0")
 	waitReady(t, p)
@@ -92,6 +92,6 @@ func TestReadinessWhenWritesAreRefused(t *testing.T) {
 	begun := time.Now()
 	client.Get("/readyz").Want(t, http.StatusOK, "")
 	if took := time.Since(begun); took > time.Second {
-		t.Errorf("took %s", took)
+		t.Errorf("/readyz took %s while requests wait for locks, want at most 1 s", took)
 	}
 }

@@ -30,7 +30,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	_, text, _ := strings.Cut(string(readme), "<!-- recovery:")
 	text, _, found := strings.Cut(text, "<!-- /recovery -->")
 	if !found {
-		t.Fatal("db/README.md has no recovery")
+		t.Fatal("db/README.md has no steps of recovery, want them")
 	}
 	var script strings.Builder
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
@@ -96,7 +96,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 		out, err := c.CombinedOutput()
 		if err != nil {
-			t.Fatalf("%v\n%s\n%s", err, commands, last(string(out), 4000))
+			t.Fatalf("run the steps: %v, want no error\n%s\n%s", err, commands, last(string(out), 4000))
 		}
 		return string(out)
 	}
@@ -111,7 +111,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 	sums := func(database string) string {
 		code, out := runMEMS(t, []string{"checksum"}, "MEMS_DATABASE_URL="+db.DSN(database))
 		if code != exitOK {
-			t.Fatal(out)
+			t.Fatalf("mems checksum: exit %d, want %d:\n%s", code, exitOK, out)
 		}
 		return out
 	}
@@ -145,7 +145,7 @@ func TestRecoveryAsDocumented(t *testing.T) {
 		"2027-03-01T13:59:00+01:00", until.Format(time.RFC3339)).Replace(script.String())
 	said := shell(steps)
 	if after := sums("mems_restored"); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s\n%s", before, after, said)
+		t.Errorf("checksums after the recovery:\n%s\nwant those from before:\n%s\n%s", after, before, said)
 	}
 	exec1("INSERT INTO elsewhere.notes VALUES (1)") // applied exactly once
 	// The steps of an upgrade.

@@ -64,7 +64,8 @@ func TestReplayRefusesALogWithoutItsEnd(t *testing.T) {
 		}
 		code, said := runMEMS(t, []string{"replay", "--log", folder, "--until", written.Add(c.until).Format(time.RFC3339), file}, "MEMS_DATABASE_URL=mysql://mems@127.0.0.1:1/mems")
 		if code != exitFailed || !contains(said, c.says...) || c.says[0] != passed && contains(said, passed) {
-			t.Errorf("%s: exit %d: %s", name, code, said)
+			t.Errorf("%s: mems replay: exit %d, want %d and %q in the output:\n%s",
+				name, code, exitFailed, c.says, said)
 		}
 	}
 }

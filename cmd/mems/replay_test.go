@@ -23,7 +23,7 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 		t.Helper()
 		got, said := runMEMS(t, args, into, keys)
 		if got != code || !contains(said, says...) {
-			t.Fatalf("%v: exit %d\n%s", args, got, last(said, 3000))
+			t.Fatalf("mems %q: exit %d, want %d and %q in the output:\n%s", args, got, code, says, said)
 		}
 		return said
 	}
@@ -34,11 +34,11 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 		return string(said)
 	}
 	if said := apply("UPDATE mems.doctors SET specialization = 'Other'"); said != "" { // or both backups are equal
-		t.Fatal(said)
+		t.Fatalf("client's output after an UPDATE = %q, want none", said)
 	}
 	other := filepath.Join(t.TempDir(), "other.gz")
 	if code, said := runMEMS(t, []string{"backup", "--binlog-position", other}, "MEMS_DATABASE_URL="+db.DSN("mems"), keys); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems backup --binlog-position ...: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	expect(exitOK, []string{"restore", "--log-follows", "--without-revocations", file}, "mems restore --finish --without-revocations "+file)
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "mems replay", "--without-log")
@@ -46,24 +46,24 @@ func rehearse(t *testing.T, db *localdb.Server, client, log, file string) {
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", other}, "restored from another backup")
 	var written, notes strings.Builder // the note that the log ends early is not SQL
 	if code := run(t.Context(), append(replay, file), []string{into, keys}, &written, &notes); code != exitOK {
-		t.Fatalf("exit %d: %s", code, notes.String())
+		t.Fatalf("mems replay: exit %d, want %d:\n%s", code, exitOK, notes.String())
 	}
 	script := written.String()
 	if said := apply("INSERT INTO mems_restored.mems_restore (step) VALUES ('log begun')"); said != "" {
-		t.Fatal(said) // the state after an error stopped the client
+		t.Fatalf("client's output after setting the mark = %q, want none", said) // the state after an error stopped the client
 	}
 	expect(exitFailed, []string{"restore", "--finish", "--without-revocations", file}, "not applied completely")
 	apply("DELETE FROM mems_restored.mems_restore WHERE step = 'log begun'")
 	if said := apply(script); said != "" {
-		t.Fatal(said)
+		t.Fatalf("client's output after the log = %q, want none", said)
 	}
 	if said := apply(script); !contains(said, "Duplicate entry", "log begun") {
-		t.Errorf("the log was applied twice: %s", said)
+		t.Errorf("client's output after applying the log again = %q, want a duplicate entry of the mark", said)
 	}
 	expect(exitFailed, append(replay, file), "already applied to this database")
 	expect(exitOK, []string{"restore", "--finish", "--without-revocations", file})
 	if said := apply("SELECT step FROM mems_restored.mems_restore"); !contains(said, "1146") {
-		t.Errorf("the mark is still there: %s", said)
+		t.Errorf("client's output when reading the marks = %q, want error 1146: no such table", said)
 	}
 	apply("DROP DATABASE mems_restored")
 }
@@ -75,7 +75,7 @@ func spoilLog(t *testing.T, log, file string) {
 	copied := t.TempDir()
 	files, err := filepath.Glob(filepath.Join(log, "binlog.*"))
 	if err != nil || len(files) < 3 { // including the index
-		t.Fatal(files, err)
+		t.Fatalf("log files = %q (%v), want at least 3", files, err)
 	}
 	names := []string{}
 	for _, f := range files {
@@ -98,7 +98,8 @@ func spoilLog(t *testing.T, log, file string) {
 		code, said := runMEMS(t, []string{"replay", "--log", copied, "--until", time.Now().UTC().Add(time.Hour).Format(time.RFC3339), file},
 			"MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems", "MEMS_AUDIT_KEYS="+someKeys)
 		if code != exitFailed || !contains(said, append(words, "Nothing was written")...) {
-			t.Errorf("exit %d: %s", code, said)
+			t.Errorf("mems replay --log ... --until ...: exit %d, want %d and %q in the output:\n%s",
+				code, exitFailed, append(words, "Nothing was written"), said)
 		}
 	}
 	path := filepath.Join(copied, lastName)

@@ -20,7 +20,7 @@ func TestServersGoOnAfterARestore(t *testing.T) {
 	must := func(says string, args ...string) {
 		t.Helper()
 		if code, said := runMEMS(t, args, env...); code != exitOK || !contains(said, says) {
-			t.Fatalf("%v: exit %d: %s", args, code, said)
+			t.Fatalf("mems %q: exit %d, want %d and %q in the output:\n%s", args, code, exitOK, says, said)
 		}
 	}
 	busy, idle := startMEMS(t, env...), startMEMS(t, env...)
@@ -56,7 +56,7 @@ func TestServersGoOnAfterARestore(t *testing.T) {
 	d.DB.MustExec(`UPDATE installation SET data_id = NULL`)
 	book(busy, http.StatusServiceUnavailable, "unavailable")
 	if code, said := runMEMS(t, []string{"restore", "--finish", "--without-revocations", file}, env...); code != exitFailed {
-		t.Errorf("exit %d: %s", code, said)
+		t.Errorf("mems restore --finish --without-revocations ...: exit %d, want %d:\n%s", code, exitFailed, said)
 	}
 	d.DB.MustExec(`DELETE FROM goose_db_version WHERE id = 0`)
 	d.DB.MustExec(`UPDATE installation SET data_id = 'another'`)
@@ -65,7 +65,7 @@ func TestServersGoOnAfterARestore(t *testing.T) {
 	must("is intact", "audit", "verify")
 	for _, p := range []*process{busy, idle} {
 		if said := p.Output(); contains(said, "internal-error") {
-			t.Errorf("a request failed:\n%s", said)
+			t.Errorf("output has an internal error, want none:\n%s", said)
 		}
 	}
 }
@@ -78,13 +78,13 @@ func TestZoneAfterAReset(t *testing.T) {
 	startMEMS(t, url, "MEMS_CLINIC_TIME_ZONE=Europe/Zurich")
 	d.DB.MustExec(`UPDATE installation SET disposable = 1`)
 	if code, said := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, url); code != exitOK {
-		t.Fatalf("exit %d: %s", code, said)
+		t.Fatalf("mems reset --yes-destroy-all-data: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		if code, said := runMEMS(t, []string{"zone"}, url); code == exitOK && said == "Europe/Zurich\n" {
 			return
 		} else if time.Now().After(deadline) {
-			t.Fatalf("exit %d: %s", code, said)
+			t.Fatalf("mems reset: exit %d within the time, want success:\n%s", code, said)
 		}
 	}
 }

@@ -51,10 +51,11 @@ func TestHostileBackupIsRefused(t *testing.T) {
 		}
 		// A trigger or table in the file is ignored: the schema is our own.
 		if known := name == "Trigger" || name == "Table"; (code == exitOK) != known || tables+triggers > 0 {
-			t.Errorf("%s: exit %d, %d tables, %d triggers\n%s", name, code, tables, triggers, output)
+			t.Errorf("restore of a backup with a %s: exit %d, %d tables, %d triggers; want success %t and nothing made of it:\n%s",
+				name, code, tables, triggers, known, output)
 		}
 		if _, err := os.Stat(witness); err == nil {
-			t.Errorf("%s ran a command", name)
+			t.Errorf("restore of a backup with a %s ran its command, want it refused", name)
 		}
 	}
 }
@@ -72,7 +73,7 @@ func TestRestoreAgainAndSigned(t *testing.T) {
 	signed, plain := filepath.Join(t.TempDir(), "signed"), filepath.Join(t.TempDir(), "plain")
 	for file, env := range map[string][]string{signed: {keys}, plain: nil} {
 		if code, output := runMEMS(t, []string{"backup", file}, append(env, "MEMS_DATABASE_URL="+d.DSN)...); code != exitOK {
-			t.Fatalf("%d %s", code, output)
+			t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, output)
 		}
 	}
 	into := storetest.Empty(t)
@@ -94,21 +95,23 @@ func TestRestoreAgainAndSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code, output := runMEMS(t, []string{"restore", "--without-revocations", broken}, url); code != exitFailed || !strings.Contains(output, "empty again") {
-		t.Errorf("broken: %d %s", code, output)
+		t.Errorf("broken: mems restore --without-revocations ...: exit %d, want %d and \"empty again\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 	if code, output := runMEMS(t, []string{"restore", plain}, url, keys); code != exitFailed || !strings.Contains(output, "--unsigned") {
-		t.Errorf("unsigned: %d %s", code, output)
+		t.Errorf("unsigned: mems restore ...: exit %d, want %d and \"--unsigned\" in the output:\n%s",
+			code, exitFailed, output)
 	}
 	if code, output := runMEMS(t, []string{"restore", signed}, url, keys); code != exitOK {
-		t.Errorf("signed: %d %s", code, output)
+		t.Errorf("signed: mems restore ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	var name string
 	if err := into.DB.Get(&name, `SELECT full_name FROM doctors`); err != nil || name != "Dr. Signed" {
-		t.Errorf("doctor %q (%v)", name, err)
+		t.Errorf("doctor in the restored database = %q (%v), want %q", name, err, "Dr. Signed")
 	}
 	other := "MEMS_DATABASE_URL=" + storetest.Empty(t).DSN
 	if code, output := runMEMS(t, []string{"restore", "--unsigned", plain}, other, keys); code != exitOK {
-		t.Errorf("unsigned, allowed: %d %s", code, output)
+		t.Errorf("unsigned, allowed: mems restore --unsigned ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 }
 
@@ -117,16 +120,19 @@ func TestRestoreBeginsAnewAloud(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "backup.gz")
 	if code, said := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+storetest.New(t).DSN); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	unfinished := storetest.New(t)
 	unfinished.DB.MustExec(`UPDATE goose_db_version SET id = 0 WHERE version_id = 0`)
 	code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+unfinished.DSN)
 	if code != exitOK || !contains(said, "was not finished", "starting over", "--finish") {
-		t.Errorf("exit %d: %s", code, said)
+		t.Errorf("mems restore --without-revocations ...: exit %d, want %d"+
+			" and \"was not finished\", \"starting over\", \"--finish\" in the output:\n%s",
+			code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"restore", "--without-revocations", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN); code != exitOK || contains(said, "starting over") {
-		t.Errorf("exit %d: %s", code, said)
+		t.Errorf("mems restore --without-revocations ...: exit %d, want %d, without \"starting over\":\n%s",
+			code, exitOK, said)
 	}
 }
 
@@ -136,12 +142,13 @@ func TestUnverifiedSignatureIsTold(t *testing.T) {
 	const keys = "MEMS_AUDIT_KEYS=" + someKeys
 	file := filepath.Join(t.TempDir(), "signed.gz")
 	if code, said := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+storetest.New(t).DSN, keys); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	for _, env := range []string{keys, "MEMS_LOG_LEVEL=info"} {
 		code, said := runMEMS(t, []string{"restore", file}, "MEMS_DATABASE_URL="+storetest.Empty(t).DSN, env)
 		if code != exitOK || contains(said, "NOT verified", "MEMS_AUDIT_KEYS") == (env == keys) {
-			t.Errorf("%s: exit %d: %s", env, code, said)
+			t.Errorf("mems restore with %s: exit %d, want %d and, only without keys, that it was not verified:\n%s",
+				env, code, exitOK, said)
 		}
 	}
 }

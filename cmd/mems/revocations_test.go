@@ -31,18 +31,18 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	c.Post("/appointments", booking(patient.ID, doctor.ID, time.Now().Add(48*time.Hour).Truncate(time.Hour), 30)).Want(t, http.StatusCreated, "").Decode(t, &visit)
 	for _, name := range []string{"lost", "kept"} {
 		if code, out := runMEMS(t, []string{"keys", "create", "--role", "manager", name}, url); code != exitOK {
-			t.Fatal(out)
+			t.Fatalf("mems keys create --role manager ...: exit %d, want %d:\n%s", code, exitOK, out)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "old.gz")
 	if code, out := runMEMS(t, []string{"backup", file}, url); code != exitOK {
-		t.Fatal(out)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 	// After the backup: the appointment is cancelled, the patient erased, a key revoked.
 	c.Post(fmt.Sprintf("/appointments/%d/cancel", visit.ID), map[string]any{"reason": "patient_request"}).Want(t, http.StatusOK, "")
 	c.Post(fmt.Sprintf("/patients/%d/erase", patient.ID), map[string]any{"reason": "asked for it"}).Want(t, http.StatusOK, "")
 	if code, out := runMEMS(t, []string{"keys", "revoke", "1"}, url); code != exitOK {
-		t.Fatal(out)
+		t.Fatalf("mems keys revoke 1: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 
 	restored := func(args ...string) (name string, revoked int, output string) {
@@ -50,7 +50,7 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 		into := storetest.Empty(t)
 		code, output := runMEMS(t, append([]string{"restore"}, args...), "MEMS_DATABASE_URL="+into.DSN)
 		if code != exitOK {
-			t.Fatalf("%v: %s", args, output)
+			t.Fatalf("mems %q: exit %d, want %d:\n%s", append([]string{"restore"}, args...), code, exitOK, output)
 		}
 		if err := into.DB.Get(&name, `SELECT first_name FROM patients`); err != nil {
 			t.Fatal(err)
@@ -63,20 +63,22 @@ func TestRestoreKeepsWhatWasEnded(t *testing.T) {
 	old := d.DSN[strings.LastIndex(d.DSN, "/")+1:]
 	old, _, _ = strings.Cut(old, "?")
 	if name, revoked, out := restored("--old-database", old, file); name != "Erased" || revoked != 1 || !contains(out, "open appointments, tickets or offers again, which must be cancelled: 1") {
-		t.Errorf("from the old database: %s, %d revoked\n%s", name, revoked, out)
+		t.Errorf("restored with the old database: patient %s, %d keys revoked; want Erased and 1, and what must be cancelled:\n%s",
+			name, revoked, out)
 	}
 	if code, out := runMEMS(t, []string{"revocations", revocationsBeside(file)}, url); code != exitOK {
-		t.Fatal(out)
+		t.Fatalf("mems revocations ...: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 	if name, revoked, out := restored(file); name != "Erased" || revoked != 1 {
-		t.Errorf("from the list: %s, %d revoked\n%s", name, revoked, out)
+		t.Errorf("restored with the list: patient %s, %d keys revoked; want Erased and 1:\n%s", name, revoked, out)
 	}
 	if name, revoked, _ := restored("--without-revocations", file); name != "Eve" || revoked != 0 {
-		t.Errorf("without: %s, %d revoked", name, revoked)
+		t.Errorf("restored without revocations: patient %s, %d keys revoked; want Eve and 0", name, revoked)
 	}
 	into := storetest.Empty(t)
 	if code, out := runMEMS(t, []string{"restore", "--revocations", filepath.Join(t.TempDir(), "none"), file}, "MEMS_DATABASE_URL="+into.DSN); code != exitFailed {
-		t.Errorf("a list that is not there: %d %s", code, out)
+		t.Errorf("a list that is not there: mems restore --revocations ...: exit %d, want %d:\n%s",
+			code, exitFailed, out)
 	}
 }
 
@@ -87,7 +89,7 @@ func TestUnfinishedRestore(t *testing.T) {
 	d := storetest.New(t)
 	file := filepath.Join(t.TempDir(), "backup.gz")
 	if code, out := runMEMS(t, []string{"backup", file}, "MEMS_DATABASE_URL="+d.DSN); code != exitOK {
-		t.Fatal(out)
+		t.Fatalf("mems backup ...: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 	into := storetest.New(t)
 	url := "MEMS_DATABASE_URL=" + into.DSN
@@ -116,15 +118,17 @@ func TestUnfinishedRestore(t *testing.T) {
 		{"revocations", filepath.Join(elsewhere, "mems-revocations.gz")},
 	} {
 		if code, out := runMEMS(t, args, url, "MEMS_HTTP_ADDR=127.0.0.1:0"); code != exitFailed || !contains(out, "being restored") {
-			t.Errorf("%v: %d %s", args, code, out)
+			t.Errorf("mems %q: exit %d, want %d and \"being restored\" in the output:\n%s",
+				args, code, exitFailed, out)
 		}
 	}
 	// Rows are missing, so it must not be opened.
 	if code, out := runMEMS(t, []string{"restore", "--finish", file}, url); code != exitFailed || !contains(out, "rows of the backup are missing") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("mems restore --finish ...: exit %d, want %d and \"rows of the backup are missing\" in the output:\n%s",
+			code, exitFailed, out)
 	}
 	if code, out := runMEMS(t, []string{"restore", file}, url); code != exitOK {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("mems restore ...: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 	_, want := runMEMS(t, []string{"checksum"}, "MEMS_DATABASE_URL="+d.DSN)
 	if _, got := runMEMS(t, []string{"checksum"}, url); got != want {
@@ -142,16 +146,17 @@ func TestRestorePrivateIntoPrivate(t *testing.T) {
 	startMEMS(t, two, engine)
 	for _, args := range [][]string{{"keys", "create", "--role", "manager", "one"}, {"backup", filepath.Join(dir, "b.gz")}} {
 		if code, out := runMEMS(t, args, one, engine); code != exitOK {
-			t.Fatal(out)
+			t.Fatalf("mems %q: exit %d, want %d:\n%s", args, code, exitOK, out)
 		}
 	}
 	if code, out := runMEMS(t, []string{"restore", filepath.Join(dir, "b.gz")}, two, engine); code != exitOK {
-		t.Fatal(out)
+		t.Fatalf("mems restore ...: exit %d, want %d:\n%s", code, exitOK, out)
 	}
 	if code, out := runMEMS(t, []string{"keys", "list"}, two, engine); code != exitOK || !contains(out, "one", "manager") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("mems keys list: exit %d, want %d and \"one\", \"manager\" in the output:\n%s", code, exitOK, out)
 	}
 	if code, out := runMEMS(t, []string{"restore", filepath.Join(dir, "b.gz")}, two, engine); code != exitFailed || !contains(out, "not empty", "MEMS_DATA_DIR") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("mems restore ...: exit %d, want %d and \"not empty\", \"MEMS_DATA_DIR\" in the output:\n%s",
+			code, exitFailed, out)
 	}
 }

@@ -19,12 +19,13 @@ func TestFullDiskAtFirstStart(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	code, said := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+filepath.Join(dir, "data"), testEngine())
 	if code != exitFailed || !contains(said, "the disk is full", "MEMS_DATA_DIR") || strings.Count(said, "\n") > 3 {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems serve on a full disk: exit %d, want %d and a short message that the disk is full:\n%s",
+			code, exitFailed, said)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "data", "db"))
 	for _, e := range left {
 		if strings.HasPrefix(e.Name(), "new-") {
-			t.Errorf("leaves %s behind", e.Name())
+			t.Errorf("directory has %s, want it removed", e.Name())
 		}
 	}
 	if err != nil {
@@ -37,6 +38,7 @@ func TestFewFilesAtFirstStart(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATA_DIR="+t.TempDir(), "MEMS_TEST_FILES=64", testEngine())
 	if code := p.Wait(); code != exitFailed || !contains(p.Output(), "ulimit -n 4096") || strings.Contains(p.Output(), "Errcode") {
-		t.Errorf("%d %s", code, p.Output())
+		t.Errorf("mems serve with few files: exit %d, want %d and ulimit -n 4096, without an error's number:\n%s",
+			code, exitFailed, p.Output())
 	}
 }

@@ -33,7 +33,7 @@ func TestSecretFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.DatabaseURL != someURL || len(c.macKeys()) != 1 {
-		t.Errorf("read %q and %d keys", c.DatabaseURL, len(c.macKeys()))
+		t.Errorf("readConfig: URL %q and %d keys, want %q and 1", c.DatabaseURL, len(c.macKeys()), someURL)
 	}
 }
 
@@ -77,16 +77,16 @@ func TestReadersOfSecretsAreToldOf(t *testing.T) {
 	url := file("app-url", "nobody@unix(/nowhere)/mems", 0o640)
 	setsNone := file("mems.env", "MEMS_AUTH=required\n", 0o644)
 	if _, said := runMEMS(t, []string{"keys", "list"}, "MEMS_SERVICE_DIR="+dir); contains(said, "can read") {
-		t.Errorf("%s: %s", setsNone, said)
+		t.Errorf("%s has no secrets: mems keys list, want no warning:\n%s", setsNone, said)
 	}
 	keys := file("audit-keys", someKeys, 0o644)
 	env := file("mems.env", "MEMS_DATABASE_URL=nobody@unix(/nowhere)/mems\n", 0o604)
 	_, said := runMEMS(t, []string{"keys", "list"}, "MEMS_SERVICE_DIR="+dir)
 	if !contains(said, "can read "+keys, "can read "+env) || contains(said, "can read "+url) {
-		t.Errorf("%s", said)
+		t.Errorf("mems keys list, want warnings about %s and %s, none about %s:\n%s", keys, env, url, said)
 	}
 	identity := file("key.txt", "none", 0o644)
 	if _, said := runMEMS(t, []string{"restore", "--identity", identity, url}, "MEMS_DATABASE_URL="+someURL); !contains(said, "can read "+identity) {
-		t.Errorf("%s", said)
+		t.Errorf("mems restore, want a warning about %s:\n%s", identity, said)
 	}
 }

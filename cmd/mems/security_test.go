@@ -41,10 +41,10 @@ func TestSecurityNamesTests(t *testing.T) {
 	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*|\\w+_test\\.go)`").FindAllStringSubmatch(string(page), -1)
 	for _, name := range named {
 		if !defined[name[1]] && !files[name[1]] {
-			t.Errorf("SECURITY.md names %s, which is not there", name[1])
+			t.Errorf("SECURITY.md names %s, want a test or file that exists", name[1])
 		}
 	}
 	if len(named) < 80 {
-		t.Errorf("SECURITY.md names %d tests only", len(named))
+		t.Errorf("SECURITY.md names %d tests, want at least 80", len(named))
 	}
 }

@@ -29,13 +29,14 @@ func TestPrivateDatabase(t *testing.T) {
 	lines, _, _ = strings.Cut(lines, "Send the last line")
 	out, err := exec.CommandContext(t.Context(), "sh", "-eu", "-c", lines).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), `"status":"scheduled"`) {
-		t.Fatalf("the pasted lines do not book: %v\n%s", err, out)
+		t.Fatalf("the pasted lines: %v, want a scheduled appointment:\n%s", err, out)
 	}
 
 	t.Run("OtherCommandsJoin", func(t *testing.T) {
 		code, out := runMEMS(t, []string{"migrate", "status"}, env...)
 		if code != 0 || strings.Contains(out, "pending") || !strings.Contains(out, "00001_clinic.sql") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems migrate status: exit %d, want %d and \"00001_clinic.sql\" in the output, without \"pending\":\n%s",
+				code, 0, out)
 		}
 	})
 	// A terminal's Ctrl-C reaches the whole group; the database must outlast mems.
@@ -43,7 +44,7 @@ func TestPrivateDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code := first.Wait(); code != 0 {
-		t.Errorf("exit code %d after Ctrl-C", code)
+		t.Errorf("exit code after Ctrl-C = %d, want 0", code)
 	}
 
 	second := startMEMS(t, env...)
@@ -55,12 +56,13 @@ func TestPrivateDatabase(t *testing.T) {
 	contracttest.New(t, third.URL).Get("/appointments/1").Want(t, http.StatusOK, "")
 	third.Signal(syscall.SIGTERM)
 	if code := third.Wait(); code != 0 {
-		t.Errorf("exit code %d after SIGTERM", code)
+		t.Errorf("exit code after SIGTERM = %d, want 0", code)
 	}
 	t.Run("Reset", func(t *testing.T) {
 		code, out := runMEMS(t, []string{"reset", "--yes-destroy-all-data"}, env...)
 		if code != 0 || !strings.Contains(out, "all data was destroyed") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems reset --yes-destroy-all-data: exit %d, want %d and \"all data was destroyed\" in the output:\n%s",
+				code, 0, out)
 		}
 	})
 }
@@ -88,7 +90,7 @@ func TestServeUntilItsContextEnds(t *testing.T) {
 	}
 	cancel()
 	if got := <-code; got != exitOK {
-		t.Errorf("exit code %d", got)
+		t.Errorf("exit code = %d, want %d", got, exitOK)
 	}
 }
 
@@ -98,7 +100,7 @@ func TestServeRefuses(t *testing.T) {
 		t.Parallel()
 		code, out := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
 		if code != exitConfig || !strings.Contains(out, "MEMS_ALLOW_OPEN") {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems serve: exit %d, want %d and \"MEMS_ALLOW_OPEN\" in the output:\n%s", code, exitConfig, out)
 		}
 	})
 	t.Run("PortInUse", func(t *testing.T) {
@@ -110,7 +112,8 @@ func TestServeRefuses(t *testing.T) {
 		defer func() { _ = taken.Close() }()
 		code, out := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR="+taken.Addr().String(), "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
 		if code != exitFailed || !strings.Contains(out, "MEMS_HTTP_ADDR") || !strings.Contains(out, taken.Addr().String()) {
-			t.Errorf("exit %d: %s", code, out)
+			t.Errorf("mems serve: exit %d, want %d and \"MEMS_HTTP_ADDR\", %q in the output:\n%s",
+				code, exitFailed, taken.Addr().String(), out)
 		}
 	})
 	t.Run("DatabaseAwayStillServes", func(t *testing.T) {
@@ -124,7 +127,8 @@ func TestServeRefuses(t *testing.T) {
 		c.Post("/doctors", map[string]any{"full_name": "Dr.", "specialization": "Any"}).Want(t, http.StatusServiceUnavailable, "unavailable")
 		p.waitFor("Ctrl-C")
 		if said := p.Output(); !contains(said, "cannot be used yet", "/readyz says why") || contains(said, "A first booking") {
-			t.Errorf("says %s", said)
+			t.Errorf("output of a server that is not ready, want that it cannot be used yet, and no first booking:\n%s",
+				said)
 		}
 	})
 }
@@ -163,7 +167,7 @@ func TestMigrateAndReset(t *testing.T) {
 		p := startProcess(t, []string{"serve", "--migrate"}, url, "MEMS_HTTP_ADDR=127.0.0.1:0")
 		p.waitFor("MEMS is serving")
 		if !strings.Contains(p.Output(), "migrated to 00001_clinic.sql") {
-			t.Errorf("did not migrate:\n%s", p.Output())
+			t.Errorf("output, want migrated to 00001_clinic.sql in it:\n%s", p.Output())
 		}
 	})
 }

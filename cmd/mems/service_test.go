@@ -26,15 +26,16 @@ func TestOnlyServeAndDemoStartAPrivateServer(t *testing.T) {
 	} {
 		code, said := runMEMS(t, args, env...)
 		if code != exitConfig || !contains(said, "set MEMS_DATABASE_URL", dir) {
-			t.Errorf("%v: %d %s", args, code, said)
+			t.Errorf("mems %q: exit %d, want %d and \"set MEMS_DATABASE_URL\", %q in the output:\n%s",
+				args, code, exitConfig, dir, said)
 		}
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("a directory was made (%v)", err)
+		t.Errorf("stat of the data directory: %v, want none made", err)
 	}
 	startMEMS(t, env...)
 	if code, said := runMEMS(t, create, env...); code != exitOK {
-		t.Errorf("the server that runs is not found: %d %s", code, said)
+		t.Errorf("the server that runs is not found: mems %q: exit %d, want %d:\n%s", create, code, exitOK, said)
 	}
 }
 
@@ -55,28 +56,32 @@ func TestCommandsFindTheService(t *testing.T) {
 	env := "MEMS_SERVICE_DIR=" + dir
 	code, said := runMEMS(t, []string{"keys", "create", "--role", "manager", "Desk"}, env)
 	if code != exitOK || !contains(said, "service in "+dir) {
-		t.Fatalf("%d %s", code, said)
+		t.Fatalf("mems keys create --role manager Desk: exit %d, want %d and %q in the output:\n%s",
+			code, exitOK, "service in "+dir, said)
 	}
 	if code, said := runMEMS(t, []string{"keys", "list"}, "MEMS_DATABASE_URL="+dsn); code != exitOK || !contains(said, "Desk") {
-		t.Errorf("the key is elsewhere: %d %s", code, said)
+		t.Errorf("the key is elsewhere: mems keys list: exit %d, want %d and \"Desk\" in the output:\n%s",
+			code, exitOK, said)
 	}
 	all, from, err := withService("retain", []string{env})
 	if err != nil || from != dir || contains(join(all), "MEMS_DATABASE_URL_FILE") {
-		t.Errorf("retain takes another user's URL: %q %v", all, err)
+		t.Errorf("withService(retain) = %q from %q (%v), want no URL, from %s", all, from, err, dir)
 	}
 	write("migrate-url", dsn)
 	if all, _, err = withService("retain", []string{env, "MEMS_AUTH=open"}); err != nil ||
 		!contains(join(all), "MEMS_DATABASE_URL_FILE="+filepath.Join(dir, "migrate-url"), "MEMS_AUDIT_KEYS_FILE=") || all[len(all)-3] != "MEMS_AUTH=open" {
-		t.Errorf("%q %v", all, err)
+		t.Errorf("withService(retain) = %q (%v), want the files of migrate-url and audit keys, and MEMS_AUTH as given",
+			all, err)
 	}
 	for _, set := range [][]string{{"keys", "MEMS_DATABASE_URL=" + dsn}, {"keys", "MEMS_DATA_DIR=" + dir}, {"serve"}} {
 		if _, from, err := withService(set[0], append(set[1:], env)); err != nil || from != "" {
-			t.Errorf("%v: taken from %q (%v)", set, from, err)
+			t.Errorf("withService with %v: taken from %q (%v), want nothing taken", set, from, err)
 		}
 	}
 	write("mems.env", "MEMS_LOG_FORMAT=xml\n")
 	if code, said := runMEMS(t, []string{"keys", "list"}, env); code != exitConfig || !contains(said, "MEMS_LOG_FORMAT") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems keys list: exit %d, want %d and \"MEMS_LOG_FORMAT\" in the output:\n%s",
+			code, exitConfig, said)
 	}
 }
 
@@ -104,7 +109,9 @@ func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 	code, said := runMEMS(t, []string{"migrate", "status"}, "MEMS_SERVICE_DIR="+dir)
 	if code != exitConfig || contains(said, "topsecret") ||
 		!contains(said, settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems migrate status: exit %d, want %d and %q, %q, %q in the output, without \"topsecret\":\n%s",
+			code, exitConfig,
+			settings+", line 3: unknown variable MEMS_LOG_LEVELS", settings+", line 4: MEMS_MAX_AT_ONCE: invalid", settings+", line 5: MEMS_AUDIT_KEYS: ", said)
 	}
 	for _, wrong := range []string{
 		"export MEMS_DATABASE_URL=mysql://u:topsecret@/x", "\ufeffMEMS_DATABASE_URL=mysql://u:topsecret@/x", "MEMS_DATABASE_URL mysql://u:topsecret@/x",
@@ -113,13 +120,15 @@ func TestFaultsOfTheServiceAreLocated(t *testing.T) {
 		write("# settings\n\nMEMS_LOG_LEVEL=info\n" + wrong + "\n")
 		code, said := runMEMS(t, []string{"checksum"}, "MEMS_SERVICE_DIR="+dir)
 		if code != exitConfig || contains(said, "topsecret") || !contains(said, settings+", line 4: not NAME=VALUE") {
-			t.Errorf("%q: %d %s", wrong, code, said)
+			t.Errorf("%q: mems checksum: exit %d, want %d and %q in the output, without \"topsecret\":\n%s",
+				wrong, code, exitConfig, settings+", line 4: not NAME=VALUE", said)
 		}
 	}
 	write("MEMS_HTTP_ADDR=127.0.0.1:8080\n")
 	code, said = runMEMS(t, []string{"migrate", "status"}, "MEMS_SERVICE_DIR="+dir)
 	if code != exitConfig || !contains(said, filepath.Join(dir, "migrate-url")) || contains(said, "no service installed") {
-		t.Errorf("%d %s", code, said)
+		t.Errorf("mems migrate status: exit %d, want %d and %q in the output, without \"no service installed\":\n%s",
+			code, exitConfig, filepath.Join(dir, "migrate-url"), said)
 	}
 }
 
@@ -130,7 +139,8 @@ func TestFilesAreNamedInErrors(t *testing.T) {
 	for _, args := range [][]string{{"backup", filepath.Join(dir, "x.gz")}, {"audit", "verify", "--anchor", filepath.Join(dir, "x.json")}} {
 		code, said := runMEMS(t, args, "MEMS_DATABASE_URL="+dsn)
 		if code != exitFailed || !contains(said, dir+"/x.") || contains(said, dir+"/.") {
-			t.Errorf("%v: %d %s", args, code, said)
+			t.Errorf("mems %q: exit %d, want %d and %q in the output, without %q:\n%s",
+				args, code, exitFailed, dir+"/x.", dir+"/.", said)
 		}
 	}
 }

@@ -67,17 +67,17 @@ func TestStopFinishesRequestsInFlight(t *testing.T) {
 		}
 		_ = conn.Close()
 		if time.Now().After(deadline) {
-			t.Fatal("still accepts connections")
+			t.Fatal("the stopping server still accepts connections, want them refused")
 		}
 	}
 	b.release()
 	if response := <-b.answer; response == nil {
-		t.Error("the booking in flight was cut off")
+		t.Error("booking under way at the stop got no answer, want one")
 	} else {
 		response.Want(t, http.StatusCreated, "")
 	}
 	if code := b.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code = %d, want %d", code, exitOK)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestStopHasALimit(t *testing.T) {
 	b := newBlocked(t, "MEMS_SHUTDOWN_TIMEOUT=50ms")
 	b.Signal(syscall.SIGTERM)
 	if code := b.Wait(); code != exitFailed || !strings.Contains(b.Output(), "were aborted") {
-		t.Errorf("exit code %d: %s", code, b.Output())
+		t.Errorf("exit code = %d, want %d and that requests were aborted:\n%s", code, exitFailed, b.Output())
 	}
 	<-b.answer
 }
@@ -103,7 +103,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		t.Errorf("exit code %d, want the signal", code)
 	}
 	if response := <-b.answer; response != nil {
-		t.Errorf("answered %d", response.Status)
+		t.Errorf("booking that was to be cut off = %d, want no answer", response.Status)
 	}
 }
 
@@ -116,6 +116,6 @@ func TestServeWithOldSchema(t *testing.T) {
 	c.Get("/readyz").Want(t, http.StatusServiceUnavailable, "unavailable")
 	c.Get("/healthz").Want(t, http.StatusOK, "")
 	if !strings.Contains(p.Output(), "cannot be used yet") {
-		t.Errorf("does not warn: %s", p.Output())
+		t.Errorf("output, want that the database cannot be used yet:\n%s", p.Output())
 	}
 }

@@ -27,7 +27,7 @@ func metricsOf(t *testing.T, p *process) string {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v", address, response.Status, err)
+		t.Fatalf("GET %s: %s, %v; want 200", address, response.Status, err)
 	}
 	return string(body)
 }
@@ -91,22 +91,22 @@ func TestServeIsObserved(t *testing.T) {
 		`go_sql_max_open_connections{db_name="mems"} 32`, `mems_tx_duration_seconds_count{outcome="committed"}`,
 	} {
 		if !strings.Contains(metrics, expected) {
-			t.Errorf("no %s in\n%s", expected, metrics)
+			t.Errorf("metrics lack %s, want it:\n%s", expected, metrics)
 		}
 	}
 	p.Signal(syscall.SIGTERM)
 	if code := p.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code = %d, want %d", code, exitOK)
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	for _, expected := range []string{"clinic-of-the-test", "POST /patients", "createPatient", "INSERT INTO patients"} {
 		if !strings.Contains(sent.String(), expected) {
-			t.Errorf("the collector was not sent %q", expected)
+			t.Errorf("the collector was not sent %q, want it in:\n%s", expected, sent.String())
 		}
 	}
 	if strings.Contains(sent.String(), "Zebulonowitsch") || strings.Contains(metrics, "Zebulonowitsch") {
-		t.Error("a patient's name gets out")
+		t.Error("traces or metrics contain a patient's name, want neither")
 	}
 }
 
@@ -116,14 +116,14 @@ func TestServeWithoutItsCollector(t *testing.T) {
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_LOG_LEVEL=warn", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	contracttest.New(t, p.URL).Get("/version").Want(t, http.StatusOK, "")
 	if strings.Contains(p.Output(), "metrics are at") {
-		t.Error("serves metrics although nobody asked")
+		t.Errorf("metrics are served without their setting, want none:\n%s", p.Output())
 	}
 	p.Signal(syscall.SIGTERM)
 	if code := p.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code = %d, want %d", code, exitOK)
 	}
 	if !strings.Contains(p.Output(), "traces") {
-		t.Errorf("does not say that traces were not sent:\n%s", p.Output())
+		t.Errorf("output, want that traces were not sent:\n%s", p.Output())
 	}
 }
 
@@ -136,7 +136,8 @@ func TestServeRefusesMetricsAtAPortInUse(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	code, out := runMEMS(t, []string{"serve", "--metrics-addr", taken.Addr().String()}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems")
 	if code != exitFailed || !strings.Contains(out, "MEMS_METRICS_ADDR") || !strings.Contains(out, taken.Addr().String()) {
-		t.Errorf("exit %d: %s", code, out)
+		t.Errorf("mems serve --metrics-addr ...: exit %d, want %d and \"MEMS_METRICS_ADDR\", %q in the output:\n%s",
+			code, exitFailed, taken.Addr().String(), out)
 	}
 }
 
@@ -144,6 +145,6 @@ func TestServeRefusesTracesItCannotSend(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, []string{"serve"}, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL=root@unix(/nowhere)/mems", "OTEL_TRACES_EXPORTER=zipkin")
 	if code := p.Wait(); code != exitFailed || !strings.Contains(p.Output(), "OTEL_TRACES_EXPORTER") {
-		t.Errorf("exit %d: %s", code, p.Output())
+		t.Errorf("exit %d, want %d and OTEL_TRACES_EXPORTER in the output:\n%s", code, exitFailed, p.Output())
 	}
 }

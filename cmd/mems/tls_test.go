@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 	pool.AddCert(writePair(t, cert, key, 1))
 	p := startMEMS(t, "MEMS_DATABASE_URL="+storetest.New(t).DSN, "MEMS_TLS_CERT_FILE="+cert, "MEMS_TLS_KEY_FILE="+key)
 	if !strings.HasPrefix(p.URL, "https://") {
-		t.Fatal(p.URL)
+		t.Fatalf("URL = %s, want https", p.URL)
 	}
 	ask := func() (serial int64, response *http.Response) {
 		t.Helper()
@@ -77,19 +77,20 @@ func TestTLS(t *testing.T) {
 	}
 	serial, response := ask() //nolint:bodyclose // it is closed
 	if serial != 1 || response.ProtoMajor != 2 || response.TLS.Version < tls.VersionTLS13 || !strings.HasPrefix(response.Header.Get("Strict-Transport-Security"), "max-age=63072000") {
-		t.Errorf("certificate %d, %s, %v", serial, response.Proto, response.Header)
+		t.Errorf("certificate %d, %s, headers %v; want certificate 1, HTTP/2, TLS 1.3 and Strict-Transport-Security",
+			serial, response.Proto, response.Header)
 	}
 	u, err := url.Parse(p.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tls.Dial("tcp", u.Host, &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}); err == nil {
-		t.Error("TLS 1.1 was taken")
+		t.Error("connection with TLS 1.1 was accepted, want it refused")
 	}
 	if r, err := http.Get("http://" + u.Host + "/healthz"); err == nil { // plain HTTP: 400, or closed
 		_ = r.Body.Close()
 		if r.StatusCode < 400 {
-			t.Errorf("plain HTTP: %d", r.StatusCode)
+			t.Errorf("plain HTTP = %d, want a refusal", r.StatusCode)
 		}
 	}
 	// Only one of the two files is new, so they do not match.
@@ -100,7 +101,7 @@ func TestTLS(t *testing.T) {
 	pool.AddCert(writePair(t, cert, filepath.Join(dir, "other.pem"), 2))
 	time.Sleep(lookAgain)
 	if serial, _ := ask(); serial != 1 { //nolint:bodyclose // it is closed
-		t.Errorf("certificate %d", serial)
+		t.Errorf("certificate = %d, want 1", serial)
 	}
 	fresh, err := os.ReadFile(filepath.Join(dir, "other.pem"))
 	if err != nil || len(old) == 0 {
@@ -114,7 +115,7 @@ func TestTLS(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the new certificate is not served: %s", p.Output())
+			t.Fatalf("the new certificate is not served in time, want it:\n%s", p.Output())
 		}
 	}
 }
@@ -131,7 +132,7 @@ func TestTLSFiles(t *testing.T) {
 		"Swapped": {"MEMS_TLS_CERT_FILE=" + key, "MEMS_TLS_KEY_FILE=" + cert},
 	} {
 		if code, output := runMEMS(t, []string{"serve"}, append(env, "MEMS_HTTP_ADDR=127.0.0.1:0", "MEMS_DATABASE_URL=nobody@tcp(127.0.0.1:1)/mems")...); code == exitOK || !strings.Contains(output, "MEMS_TLS_") {
-			t.Errorf("%s: %d %s", name, code, output)
+			t.Errorf("%s: mems serve: exit %d, want a failure with MEMS_TLS_ in the output:\n%s", name, code, output)
 		}
 	}
 }
@@ -151,7 +152,7 @@ func TestTLSKeyThatOthersRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		if said := strings.Contains(log.String(), "can read the TLS key"); said != warns {
-			t.Errorf("mode %o: warned %v: %s", mode, said, log.String())
+			t.Errorf("mode %o: warned %t, want %t:\n%s", mode, said, warns, log.String())
 		}
 	}
 }
@@ -171,10 +172,12 @@ func TestDatabaseTLS(t *testing.T) {
 	for _, mode := range []string{"true", "mems"} {
 		code, output := runMEMS(t, []string{"migrate", "status"}, "MEMS_DATABASE_URL="+dsn+separator+"tls="+mode, "MEMS_DATABASE_CA_FILE="+ca)
 		if code != exitFailed || !contains(strings.ToLower(output), "tls") {
-			t.Errorf("tls=%s: %d %s", mode, code, output)
+			t.Errorf("tls=%s: mems migrate status: exit %d, want %d and TLS in the output:\n%s",
+				mode, code, exitFailed, output)
 		}
 	}
 	if code, output := runMEMS(t, []string{"migrate", "status"}, "MEMS_DATABASE_URL="+dsn, "MEMS_DATABASE_CA_FILE="+filepath.Join(dir, "key.pem")); code != exitConfig || !strings.Contains(output, "MEMS_DATABASE_CA_FILE") {
-		t.Errorf("no authority: %d %s", code, output)
+		t.Errorf("no authority: mems migrate status: exit %d, want %d and \"MEMS_DATABASE_CA_FILE\" in the output:\n%s",
+			code, exitConfig, output)
 	}
 }

@@ -42,7 +42,7 @@ func TestUpgradeFromReleasedVersion(t *testing.T) {
 	}
 	before := allRows(t, d)
 	if code, output := runMEMS(t, []string{"migrate", "up"}, env...); code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	sameAfterUpgrade(t, d, before)
 	serveUpgraded(t, d, env)
@@ -56,7 +56,7 @@ func TestRestoreOfReleasedVersion(t *testing.T) {
 	env := releasedEnv(t, restored)
 	code, output := runMEMS(t, []string{"restore", "--unsigned", "--without-revocations", releasedData + "backup.gz"}, env...)
 	if code != exitOK {
-		t.Fatalf("%d %s", code, output)
+		t.Fatalf("mems restore --unsigned --without-revocations ...: exit %d, want %d:\n%s", code, exitOK, output)
 	}
 	sameAfterUpgrade(t, restored, allRows(t, loaded))
 	serveUpgraded(t, restored, env)
@@ -217,14 +217,15 @@ func sameAfterUpgrade(t *testing.T, d *storetest.Database, before map[string]rec
 	after := allRows(t, d)
 	endForgotten(t, before["tickets"])
 	if len(before["appointments"]) < 300 || len(before["audit_entries"]) < 50 || len(before["changes"]) < 400 {
-		t.Fatalf("%d appointments, %d entries of the trail, %d changes: too few to tell", len(before["appointments"]), len(before["audit_entries"]), len(before["changes"]))
+		t.Fatalf("%d appointments, %d audit entries, %d changes; want at least 300, 50 and 400",
+			len(before["appointments"]), len(before["audit_entries"]), len(before["changes"]))
 	}
 	for _, table := range slices.Sorted(maps.Keys(before)) {
 		if table == "goose_db_version" {
 			continue
 		}
 		if len(after[table]) != len(before[table]) {
-			t.Errorf("%s has %d rows, had %d", table, len(after[table]), len(before[table]))
+			t.Errorf("%s has %d rows after the upgrade, want %d", table, len(after[table]), len(before[table]))
 			continue
 		}
 		changed := map[string]string{}
@@ -245,7 +246,7 @@ func sameAfterUpgrade(t *testing.T, d *storetest.Database, before map[string]rec
 func serveUpgraded(t *testing.T, d *storetest.Database, env []string) {
 	t.Helper()
 	if code, output := runMEMS(t, []string{"audit", "verify"}, env...); code != exitOK || !strings.Contains(output, "intact") {
-		t.Errorf("%d %s", code, output)
+		t.Errorf("mems audit verify: exit %d, want %d and \"intact\" in the output:\n%s", code, exitOK, output)
 	}
 	c := contracttest.New(t, startMEMS(t, env...).URL)
 	var old []struct {
@@ -258,25 +259,25 @@ func serveUpgraded(t *testing.T, d *storetest.Database, env []string) {
 	if err := d.DB.Select(&old, `
 		SELECT id, patient_id, doctor_id, start_time, duration_minutes
 		FROM appointments WHERE status = 'scheduled' ORDER BY id DESC LIMIT 10`); err != nil || len(old) != 10 {
-		t.Fatalf("%v, %d appointments", err, len(old))
+		t.Fatalf("%d scheduled appointments (%v), want 10", len(old), err)
 	}
 	for _, a := range old {
 		var read api.Appointment
 		c.Get(fmt.Sprintf("/appointments/%d", a.ID)).Want(t, http.StatusOK, "").Decode(t, &read)
 		if read.DoctorID != a.Doctor || read.PatientID != a.Patient || !read.StartTime.Equal(a.Start) || int(read.DurationMinutes) != a.Minutes {
-			t.Errorf("%+v, was %+v", read, a)
+			t.Errorf("upgraded appointment = %+v, want %+v", read, a)
 		}
 	}
 	var found struct{ Items []api.Patient }
 	c.Get("/patients?q=Brunner").Want(t, http.StatusOK, "").Decode(t, &found)
 	if len(found.Items) == 0 || found.Items[0].LastName != "Brunner" {
-		t.Errorf("a patient of then is not found by name: %+v", found)
+		t.Errorf("search by the name of an old patient = %+v, want Brunner first", found)
 	}
 	if _, err := d.DB.Exec(`
 		INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at)
 		SELECT patient_id, doctor_id, start_time, end_time, duration_minutes, status, version, created_at, updated_at
 		FROM appointments WHERE id = ?`, old[0].ID); err == nil {
-		t.Error("the upgraded database lets a doctor be booked twice")
+		t.Error("INSERT of a second appointment at one time into the upgraded database succeeded, want a trigger's error")
 	}
 	start := time.Now().AddDate(0, 0, 40).Truncate(24 * time.Hour).Add(2 * time.Hour)
 	book := booking(old[0].Patient, old[0].Doctor, start, 30)

@@ -53,51 +53,52 @@ func TestUsersScript(t *testing.T) {
 			write(name, fmt.Sprintf("mysql://mems_%s:%s@db:3306/mems", name, password(generation, name)))
 		}
 		if said, err := script("migrate"); err != nil {
-			t.Fatal(err, said)
+			t.Fatalf("users.sh migrate: %v, want no error:\n%s", err, said)
 		}
 		if said, err := script("app"); generation == 1 && (err == nil || !contains(said, "mems migrate up") || contains(said, "1146")) {
-			t.Errorf("before the first migration: %v %s", err, said)
+			t.Errorf("users.sh app before the first migration: %v, want an error that names mems migrate up:\n%s",
+				err, said)
 		}
 		if code, said := runMEMS(t, []string{"migrate", "up"}, asUser(generation, "migrate")); code != exitOK {
-			t.Fatal(said)
+			t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, exitOK, said)
 		}
 		if said, err := script("app", "backup"); err != nil {
-			t.Fatal(err, said)
+			t.Fatalf("users.sh app backup: %v, want no error:\n%s", err, said)
 		}
 	}
 	install(1)
 	p := startMEMS(t, asUser(1, "app"))
 	contracttest.New(t, p.URL).Post("/patients", map[string]any{"first_name": "P", "last_name": "Q"}).Want(t, http.StatusCreated, "")
 	if code, said := runMEMS(t, []string{"checksum"}, asUser(1, "backup")); code != exitOK {
-		t.Error(said)
+		t.Errorf("mems checksum: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"migrate", "down", "--yes"}, asUser(1, "app")); code != exitFailed {
-		t.Errorf("the user who serves can change the schema: %s", said)
+		t.Errorf("mems migrate down --yes: exit %d, want %d:\n%s", code, exitFailed, said)
 	}
 
 	install(2)
 	if code, said := runMEMS(t, []string{"keys", "list"}, asUser(2, "app")); code != exitOK {
-		t.Error(said)
+		t.Errorf("mems keys list: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"keys", "list"}, asUser(1, "app")); code != exitFailed {
-		t.Errorf("the old password is still good: %s", said)
+		t.Errorf("mems keys list: exit %d, want %d:\n%s", code, exitFailed, said)
 	}
 
 	usersThatGoBefore(t, root, script, asUser(2, "app"))
 	for _, name := range []string{"bogus", "../app", ""} {
 		if said, err := script("app", name); err == nil || !strings.HasPrefix(said, "usage: ") {
-			t.Errorf("%q: %v %s", name, err, said)
+			t.Errorf("users.sh app %q: %v, want an error and its usage:\n%s", name, err, said)
 		}
 	}
 	if err := os.Rename(filepath.Join(secrets, "app-url"), filepath.Join(secrets, "away")); err != nil {
 		t.Fatal(err)
 	}
 	if said, err := script("app"); err == nil || !strings.HasPrefix(said, "users.sh: ") || !contains(said, "app-url") {
-		t.Errorf("without a URL: %v %s", err, said)
+		t.Errorf("users.sh app without app-url: %v, want an error that names the file:\n%s", err, said)
 	}
 	write("app", "mysql://mems_app:short'@db:3306/mems")
 	if said, err := script("app"); err == nil || !contains(said, "app-url", "16 or more") {
-		t.Errorf("%v: a password that could end its quotes is taken: %s", err, said)
+		t.Errorf("users.sh app with a password that ends its quotes: %v, want an error:\n%s", err, said)
 	}
 	grantsElsewhere(t, root, db.Socket())
 }
@@ -114,20 +115,22 @@ func usersThatGoBefore(t *testing.T, root *sql.DB, script func(...string) (strin
 	}
 	must("CREATE USER 'mems_app'@'localhost' IDENTIFIED BY 'replace-this-2'")
 	if code, said := runMEMS(t, []string{"keys", "list"}, app); code != exitFailed || !contains(said, "DROP USER 'mems_app'@'localhost'") {
-		t.Errorf("%d, the user for this machine does not go before: %s", code, said)
+		t.Errorf("mems keys list: exit %d, want %d and \"DROP USER 'mems_app'@'localhost'\" in the output:\n%s",
+			code, exitFailed, said)
 	}
 	if said, err := script("app", "backup"); err == nil || !contains(said, "DROP USER 'mems_app'@'localhost'", "mems_backup is up to date") || contains(said, "mems_app is up to date") {
-		t.Errorf("beside a user for this machine: %v %s", err, said)
+		t.Errorf("users.sh app backup beside a user for this host: %v, want an error that drops it, and mems_backup up to date:\n%s",
+			err, said)
 	}
 	must("DROP USER 'mems_app'@'localhost'")
 	must("CREATE USER 'mems_app'@'192.0.2.1' IDENTIFIED BY 'replace-this-2'")
 	must("CREATE USER ''@'localhost'")
 	if said, err := script("app"); err == nil || !contains(said, "DROP USER ''@'localhost'", "note: 'mems_app'@'192.0.2.1'") {
-		t.Errorf("beside an anonymous user: %v %s", err, said)
+		t.Errorf("users.sh app beside an anonymous user: %v, want an error that drops it:\n%s", err, said)
 	}
 	must("DROP USER ''@'localhost'")
 	if said, err := script("app"); err != nil || !contains(said, "mems_app is up to date") {
-		t.Errorf("with a user of another machine: %v %s", err, said)
+		t.Errorf("users.sh app with a user of another host: %v, want mems_app up to date:\n%s", err, said)
 	}
 }
 
@@ -142,7 +145,7 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 	}
 	command := regexp.MustCompile(`(?m)^sed .* grants\.sql > clinic\.sql$`).FindString(string(readme))
 	if command == "" {
-		t.Fatal("db/README.md has no command for a database of another name")
+		t.Fatal("db/README.md has no command for a database of another name, want one")
 	}
 	edit := exec.CommandContext(t.Context(), "bash", "-c", strings.ReplaceAll(command, "clinic.sql", "/dev/stdout"))
 	edit.Dir = "../../db"
@@ -161,26 +164,28 @@ func grantsElsewhere(t *testing.T, root *sql.DB, socket string) {
 		return fmt.Sprintf("MEMS_DATABASE_URL=%s:replace-this-%d@unix(%s)/clinic", user, n, socket)
 	}
 	if code, said := runMEMS(t, []string{"migrate", "up"}, url("clinic_migrate", 1)); code != exitOK {
-		t.Fatal(said)
+		t.Fatalf("mems migrate up: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	for _, statement := range statements {
 		if _, err := root.Exec(statement); err != nil {
-			t.Errorf("%s: %v", statement, err)
+			t.Errorf("%s: %v, want no error", statement, err)
 		}
 	}
 	if code, said := runMEMS(t, []string{"keys", "create", "--role", "admin", "first"}, url("clinic_app", 2)); code != exitOK {
-		t.Error(said)
+		t.Errorf("mems keys create --role admin first: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	if code, said := runMEMS(t, []string{"checksum"}, url("clinic_backup", 3)); code != exitOK {
-		t.Error(said)
+		t.Errorf("mems checksum: exit %d, want %d:\n%s", code, exitOK, said)
 	}
 	first := strings.TrimSuffix(url("clinic_app", 2), "/clinic") + "/mems"
 	if code, said := runMEMS(t, []string{"keys", "list"}, first); code != exitFailed || !contains(said, "1044") {
-		t.Errorf("a second clinic's user may read the first one's database: %d %s", code, said)
+		t.Errorf("a second clinic's user may read the first one's database: mems keys list: exit %d, want %d"+
+			" and \"1044\" in the output:\n%s",
+			code, exitFailed, said)
 	}
 	var shared int
 	err = root.QueryRow("SELECT COUNT(*) FROM mysql.user WHERE User LIKE 'mems%' AND Host = 'localhost'").Scan(&shared)
 	if err != nil || shared != 0 {
-		t.Errorf("%d users of the first clinic's names were made (%v)", shared, err)
+		t.Errorf("%d users of the first clinic's names exist (%v), want none", shared, err)
 	}
 }

@@ -20,7 +20,7 @@ func allJSON(t *testing.T, output string) (lines []map[string]any) {
 	for line := range strings.Lines(output) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Errorf("not JSON: %q", line)
+			t.Errorf("line of the log = %q (%v), want JSON", line, err)
 		}
 		lines = append(lines, fields)
 	}
@@ -44,16 +44,16 @@ func TestJSONLogsAreJSONAlone(t *testing.T) {
 	p.waitFor(`"msg":"request"`)
 	p.Signal(syscall.SIGTERM)
 	if code := p.Wait(); code != exitOK {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code = %d, want %d", code, exitOK)
 	}
 	for _, line := range allJSON(t, p.Output()) {
 		took, ok := line["took_seconds"].(float64)
 		if line["msg"] == "request" && (!ok || took <= 0 || took > 10) || line["took"] != nil {
-			t.Errorf("how long? %v", line)
+			t.Errorf("request in the log = %v, want took_seconds of at most 10 and no took", line)
 		}
 	}
 	if !strings.Contains(p.Output(), `"msg":"stopped."`) {
-		t.Errorf("does not say that it stopped:\n%s", p.Output())
+		t.Errorf("output, want the line stopped.:\n%s", p.Output())
 	}
 }
 
@@ -67,7 +67,7 @@ func TestJSONFailuresAreJSON(t *testing.T) {
 	} {
 		_, output := runMEMS(t, []string{"serve"}, append(environ, "MEMS_LOG_FORMAT=json")...)
 		if lines := allJSON(t, output); len(lines) != 1 || lines[0]["level"] != "ERROR" {
-			t.Errorf("%v: %s", environ, output)
+			t.Errorf("mems serve with %v, want one line of JSON at level ERROR:\n%s", environ, output)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestDurationsAreInSeconds(t *testing.T) {
 		var b bytes.Buffer
 		logsTo(&b, format, slog.LevelInfo).Info("x", "took", 1500*time.Millisecond, "pause_seconds", time.Second)
 		if !contains(strings.NewReplacer(`"`, "", ":", "=").Replace(b.String()), "took_seconds=1.5", "pause_seconds=1") {
-			t.Error(b.String())
+			t.Errorf("%s log = %s, want took_seconds=1.5 and pause_seconds=1", format, b.String())
 		}
 	}
 }
@@ -90,7 +90,9 @@ func TestServeNamesEveryWrongSetting(t *testing.T) {
 	code, output := runMEMS(t, []string{"serve"}, "MEMS_HTTP_ADDR=0.0.0.0:0", "MEMS_TLS_CERT_FILE=/nowhere/cert", "MEMS_TLS_KEY_FILE=/nowhere/key",
 		"MEMS_DATABASE_CA_FILE=/nowhere/ca", "MEMS_DATABASE_URL=nonsense", "MEMS_STATUS_DIR=/nowhere/status")
 	if code != exitConfig || !contains(output, "MEMS_HTTP_ADDR=", "MEMS_TLS_CERT_FILE", "MEMS_DATABASE_CA_FILE: ", "MEMS_DATABASE_URL: ", "MEMS_STATUS_DIR: ") {
-		t.Errorf("exit %d: %s", code, output)
+		t.Errorf("mems serve: exit %d, want %d"+
+			" and \"MEMS_HTTP_ADDR=\", \"MEMS_TLS_CERT_FILE\", \"MEMS_DATABASE_CA_FILE: \", \"MEMS_DATABASE_URL: \", \"MEMS_STATUS_DIR: \" in the output:\n%s",
+			code, exitConfig, output)
 	}
 }
 
@@ -100,12 +102,12 @@ func TestServeTellsOfBackupsAndVerifications(t *testing.T) {
 	dir, url := t.TempDir(), "MEMS_DATABASE_URL="+storetest.New(t).DSN
 	for _, args := range [][]string{{"backup", t.TempDir() + "/backup.gz"}, {"audit", "verify"}} {
 		if code, output := runMEMS(t, args, url, "MEMS_STATUS_DIR="+dir); code != exitOK {
-			t.Fatalf("%v: exit %d: %s", args, code, output)
+			t.Fatalf("mems %q: exit %d, want %d:\n%s", args, code, exitOK, output)
 		}
 	}
 	p := startMEMS(t, url, "MEMS_METRICS_ADDR=127.0.0.1:0", "MEMS_STATUS_DIR="+dir)
 	if metrics := metricsOf(t, p); !contains(metrics, "\nmems_backup_timestamp_seconds 1.", "\nmems_audit_verify_timestamp_seconds 1.",
 		"\nmems_audit_verify_faults 0\n", "\nmems_ready 1\n", "\nprocess_start_time_seconds ") {
-		t.Errorf("does not tell:\n%s", metrics)
+		t.Errorf("metrics, want the last backup and verification, without faults, and ready:\n%s", metrics)
 	}
 }

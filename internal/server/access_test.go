@@ -92,7 +92,8 @@ func TestEveryOperationByEveryRole(t *testing.T) {
 		for method, op := range item.Operations() {
 			needs := clinic.Permission(op.Extensions["x-permission"].(string))
 			if needs != clinic.Public && !strings.Contains(op.Description, "Permission: `"+string(needs)+"`.") {
-				t.Errorf("the description of %s lacks its permission %s", op.OperationID, needs)
+				t.Errorf("description of %s: does not state its permission, want \"Permission: `%s`.\"",
+					op.OperationID, needs)
 			}
 			request := contracttest.Request{Method: method, Path: strings.NewReplacer("{id}", "999999", "{time_off_id}", "9", "{slug}", "not-found").Replace(path), Body: exampleOf(op)}
 			for name, client := range clients {

@@ -212,51 +212,6 @@ func (s *Server) admitRead(c echo.Context, _ *contract.Operation) (release func(
 	return p.release, nil
 }
 
-// admitWrite waits for the request's turn at its doctors, then for a place. If only the
-// database knows in whose calendar a record is, it is asked from a place; a request that
-// then has to wait for its turn releases the place meanwhile.
-func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release func(), err error) {
-	ctx := c.Request().Context()
-	caller := callerOf(requestOf(ctx).Access)
-	doctors := s.doctorsInRequest(c, op.Calendar.Doctor)
-	if op.Calendar.Record != (clinic.Kind{}) {
-		p, err := s.enter(ctx, s.admission.writes, caller)
-		if err != nil {
-			return nil, err
-		}
-		if doctors, err = s.addDoctorsOfRecord(c, op.Calendar.Record, doctors); err != nil {
-			p.release()
-			return nil, err
-		}
-		if turn, ok := s.admission.doctors.try(caller, doctors); ok {
-			return both(p, turn), nil
-		}
-		p.release()
-	}
-	if len(doctors) > 0 {
-		if err := s.admission.writes.check(ctx, caller); err != nil {
-			return nil, forClient(err) // a turn would not help
-		}
-	}
-	turn, err := s.admission.doctors.take(ctx, caller, doctors)
-	if err != nil {
-		return nil, forClient(err)
-	}
-	p, err := s.enter(ctx, s.admission.writes, caller)
-	if err != nil {
-		turn()
-		return nil, err
-	}
-	return both(p, turn), nil
-}
-
-func both(p *place, turn func()) func() {
-	return func() {
-		p.release()
-		turn()
-	}
-}
-
 // turns holds the lines of doctors whose calendars are being written.
 type turns struct {
 	bound   int // of requests with or waiting for turns
@@ -276,7 +231,7 @@ type turn struct {
 
 // take waits for a turn at each of the doctors, at most t.wait in all. The ids are
 // ascending, so that two requests never wait for each other. Errors: those of line.enter.
-func (t *turns) take(ctx context.Context, caller string, doctors []int64) (release func(), err error) {
+func (t *turns) take(ctx context.Context, caller string, doctors []int64) (*takenTurns, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
 	return t.each(doctors, func(l *line) (*place, error) { return l.enter(ctx, caller) })
@@ -285,44 +240,58 @@ func (t *turns) take(ctx context.Context, caller string, doctors []int64) (relea
 var errNotNow = errors.New("no turn without waiting")
 
 // try takes a turn at each of the doctors if it need not wait.
-func (t *turns) try(caller string, doctors []int64) (release func(), ok bool) {
-	release, err := t.each(doctors, func(l *line) (*place, error) {
+func (t *turns) try(caller string, doctors []int64) (taken *takenTurns, ok bool) {
+	taken, err := t.each(doctors, func(l *line) (*place, error) {
 		if p, ok := l.try(caller); ok {
 			return p, nil
 		}
 		return nil, errNotNow
 	})
-	return release, err == nil
+	return taken, err == nil
 }
 
 // each takes the turns in order, all or none.
-func (t *turns) each(doctors []int64, take func(*line) (*place, error)) (release func(), err error) {
-	doctors = slices.Compact(slices.Sorted(slices.Values(doctors)))
-	var taken []func()
-	release = sync.OnceFunc(func() {
-		for _, give := range slices.Backward(taken) {
-			give()
-		}
-	})
-	for _, doctor := range doctors {
+func (t *turns) each(doctors []int64, take func(*line) (*place, error)) (*takenTurns, error) {
+	taken := &takenTurns{turns: t}
+	for _, doctor := range slices.Compact(slices.Sorted(slices.Values(doctors))) {
 		l := t.join(doctor)
 		if l == nil {
-			release()
+			taken.release()
 			t.observe.shed(LineDoctors, ShedFull)
 			return nil, &shedError{LineDoctors, ShedFull, t.wait}
 		}
 		p, err := take(l)
 		if err != nil {
 			t.leave(doctor)
-			release()
+			taken.release()
 			return nil, err
 		}
-		taken = append(taken, func() {
-			p.release()
-			t.leave(doctor)
-		})
+		taken.doctors, taken.places = append(taken.doctors, doctor), append(taken.places, p)
 	}
-	return release, nil
+	return taken, nil
+}
+
+// takenTurns are a request's turns at its doctors.
+type takenTurns struct {
+	turns   *turns
+	doctors []int64
+	places  []*place
+}
+
+// release passes the turns on, the last one first. It may be called more than once.
+func (t *takenTurns) release() {
+	for i, p := range slices.Backward(t.places) {
+		p.release()
+		t.turns.leave(t.doctors[i])
+	}
+	t.places = nil
+}
+
+// leave lets other requests have the turns, while this one waits for something else.
+func (t *takenTurns) leave() {
+	for _, p := range slices.Backward(t.places) {
+		p.leave()
+	}
 }
 
 // join returns a doctor's line, creating it if necessary; nil if there are too many

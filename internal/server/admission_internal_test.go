@@ -28,18 +28,18 @@ func TestTurnsNeverLeak(t *testing.T) {
 			doctors := []int64{random.Int64N(5), random.Int64N(5), 100 + random.Int64N(1000)}[:1+random.IntN(3)]
 			patience := time.Duration(random.Int64N(int64(3 * time.Second)))
 			work := time.Duration(random.Int64N(int64(20 * time.Millisecond)))
-			now := random.IntN(5) == 0
+			now, away := random.IntN(5) == 0, max(0, time.Duration(random.Int64N(int64(40*time.Millisecond)))-20*time.Millisecond)
 			go func() {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				var release func()
+				var taken *takenTurns
 				var err error
 				if now {
 					var ok bool
-					if release, ok = turns.try(anonymous, doctors); !ok {
+					if taken, ok = turns.try(anonymous, doctors); !ok {
 						return
 					}
-				} else if release, err = turns.take(ctx, anonymous, doctors); err != nil {
+				} else if taken, err = turns.take(ctx, anonymous, doctors); err != nil {
 					return
 				}
 				count := func(by int) {
@@ -54,7 +54,11 @@ func TestTurnsNeverLeak(t *testing.T) {
 				count(1)
 				time.Sleep(work)
 				count(-1)
-				release()
+				if away > 0 {
+					taken.leave()
+					time.Sleep(away)
+				}
+				taken.release()
 				mu.Lock()
 				served++
 				mu.Unlock()

@@ -23,7 +23,8 @@ func TestAppointmentTexts(t *testing.T) {
 	}).Want(t, 201, "")
 	booked.Decode(t, &a)
 	if a.Reason.MustGet() != "Caf\u00e9" || a.Note.MustGet() != "by phone" {
-		t.Errorf("booked with %q and %q", a.Reason.MustGet(), a.Note.MustGet())
+		t.Errorf("booked with reason %q and note %q, want %q and %q",
+			a.Reason.MustGet(), a.Note.MustGet(), "Caf\u00e9", "by phone")
 	}
 	path := fmt.Sprintf("/appointments/%d", a.ID)
 	patch := func(match string, body object) *contracttest.Response {
@@ -33,7 +34,8 @@ func TestAppointmentTexts(t *testing.T) {
 	}
 	patch(booked.Header.Get("ETag"), object{"reason": "Knee"}).Want(t, 200, "").Decode(t, &a)
 	if a.Reason.MustGet() != "Knee" || a.Note.MustGet() != "by phone" {
-		t.Errorf("a patch of the reason: %+v", a)
+		t.Errorf("after a patch of the reason alone: reason %q, note %q; want %q and %q",
+			a.Reason.MustGet(), a.Note.MustGet(), "Knee", "by phone")
 	}
 	patch(booked.Header.Get("ETag"), object{"reason": "Hip"}).Want(t, 412, "precondition-failed")
 	for _, body := range []object{
@@ -51,22 +53,23 @@ func TestAppointmentTexts(t *testing.T) {
 	}
 	padded := f.Patch(path, object{"reason": strings.Repeat("x", 200) + " "}).Want(t, 422, "validation-failed")
 	if !strings.Contains(string(padded.Body), "surrounding spaces count") {
-		t.Errorf("one space too long: %s", padded.Body)
+		t.Errorf("refusal of a text with one space too many: %s, want it to say that surrounding spaces count",
+			padded.Body)
 	}
 	f.Patch("/appointments/999", object{"reason": "Hip"}).Want(t, 404, "appointment-not-found")
 
 	f.act(a.ID, "confirm").Want(t, 200, "")
 	f.Patch(path, object{"reason": nil, "note": "second"}).Want(t, 200, "").Decode(t, &a)
 	if a.Status != "confirmed" || !a.Reason.IsNull() || a.Note.MustGet() != "second" {
-		t.Errorf("%+v", a)
+		t.Errorf("after a patch: %+v, want it confirmed, without a reason, with the note %q", a, "second")
 	}
 	f.act(a.ID, "undo").Want(t, 200, "").Decode(t, &a)
 	if a.Status != "scheduled" || a.Note.MustGet() != "second" {
-		t.Errorf("undoing the confirmation: %+v", a)
+		t.Errorf("after undoing the confirmation: %+v, want it scheduled, with the note %q", a, "second")
 	}
 	f.reschedule(a.ID, object{"start_time": "2027-03-02T10:00:00Z"}).Want(t, 200, "").Decode(t, &a)
 	if a.Note.MustGet() != "second" {
-		t.Errorf("rescheduled: %+v", a)
+		t.Errorf("after rescheduling: note %q, want %q", a.Note.MustGet(), "second")
 	}
 	f.Post(path+"/cancel", object{"reason": "other"}).Want(t, 200, "")
 	f.Patch(path, object{"note": "third"}).Want(t, 200, "")
@@ -77,7 +80,8 @@ func TestAppointmentTexts(t *testing.T) {
 		did = append(did, string(e.Action))
 	}
 	if got := strings.Join(did, " "); got != "book update confirm update undo reschedule cancel update" {
-		t.Errorf("history: %s", got)
+		t.Errorf("actions in the history = %q, want %q",
+			got, "book update confirm update undo reschedule cancel update")
 	}
 
 	// What is written about an erased patient would never be erased.
@@ -89,7 +93,7 @@ func TestAppointmentTexts(t *testing.T) {
 	f.Post(path+"/reschedule", object{"start_time": "2027-03-03T09:00:00Z"}).Want(t, 404, "appointment-not-found")
 	f.Get(path).Want(t, 200, "").Decode(t, &a)
 	if reason, err := a.Reason.Get(); err == nil {
-		t.Errorf("the erased patient's appointment has the reason %q", reason)
+		t.Errorf("appointment of the erased patient: reason %q, want none", reason)
 	}
 }
 
@@ -116,15 +120,15 @@ func TestAppointmentTextsOfPartners(t *testing.T) {
 	answer := partner.Get(path).Want(t, 200, "")
 	answer.Decode(t, &a)
 	if a.Reason.MustGet() != "Fever" || a.Note.IsSpecified() || strings.Contains(string(answer.Body), "of staff") {
-		t.Errorf("to a partner: %s", answer.Body)
+		t.Errorf("appointment as a partner sees it: %s, want the reason and no note", answer.Body)
 	}
 	s.Get(path).Want(t, 200, "").Decode(t, &a)
 	if a.Note.MustGet() != "of staff" {
-		t.Errorf("%+v", a)
+		t.Errorf("appointment as staff see it: note %q, want %q", a.Note.MustGet(), "of staff")
 	}
 	for _, word := range []string{"Fever", "of staff"} {
 		if strings.Contains(s.dump("audit_entries"), word) {
-			t.Errorf("the audit trail has %q unencrypted", word)
+			t.Errorf("table audit_entries contains %q unencrypted, want it encrypted", word)
 		}
 	}
 	changed := 0

@@ -93,7 +93,7 @@ func TestBookAppointment(t *testing.T) {
 				var p api.Problem
 				r.Decode(t, &p)
 				if p.Conflict == nil {
-					t.Fatal("no conflict")
+					t.Fatal("problem has no conflict, want the appointment that takes the time")
 				}
 				if strings.Contains(string(r.Body), "patient_id") {
 					t.Errorf("the refusal names the patient, want no patient_id: %s", r.Body)

@@ -129,7 +129,8 @@ func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 	} {
 		byName, byShape := member{name: name, property: plain.NewRef()}, member{name: name, property: long.NewRef()}
 		if isWords(byName) != want || !isWords(byShape) {
-			t.Errorf("isWords(%q) is %t", name, !want)
+			t.Errorf("isWords(%q) = %t by its name and %t by its shape, want %t and true",
+				name, isWords(byName), isWords(byShape), want)
 		}
 	}
 	generated := tagged(t, "audience")
@@ -149,26 +150,30 @@ func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 		}
 		marked++
 		if m.property.Ref != "" {
-			t.Errorf("%s: the mark is on %s, where the generated code does not carry it to the member", m.name, m.property.Ref)
+			t.Errorf("%s: x-audience is set on %s, want it on the member: the generated code does not carry it over",
+				m.name, m.property.Ref)
 		}
 		if m.required {
-			t.Errorf("%s is marked and required: it could not be left out", m.name)
+			t.Errorf("%s is required and has x-audience, want it optional: a required member cannot be left out",
+				m.name)
 		}
 		if opaque {
 			t.Errorf("%s of %s is reached through oneOf, anyOf, allOf or additionalProperties, which the filter skips", m.name, operation)
 		}
 		if generated[strings.ToLower(m.name)] != "staff" {
-			t.Errorf("%s: no tag of the generated struct says that it is for staff", m.name)
+			t.Errorf("%s: the generated struct's audience tag is %q, want %q",
+				m.name, generated[strings.ToLower(m.name)], "staff")
 		}
 		if aboutDoctor[strings.ToLower(m.name)] != doctor {
-			t.Errorf("%s: x-audience-doctor is %q, the generated tag %q", m.name, doctor, aboutDoctor[strings.ToLower(m.name)])
+			t.Errorf("%s: the generated tag is %q, want x-audience-doctor's %q",
+				m.name, aboutDoctor[strings.ToLower(m.name)], doctor)
 		}
 		if isAboutDoctor && (m.schema.Properties[doctor] == nil || !slices.Contains(m.schema.Required, doctor)) {
-			t.Errorf("%s: x-audience-doctor names %q, which is no required member beside it", m.name, doctor)
+			t.Errorf("%s: x-audience-doctor names %q, want a required member beside it", m.name, doctor)
 		}
 	})
 	if marked == 0 {
-		t.Error("nothing is marked")
+		t.Error("no member of the contract has x-audience, want some")
 	}
 }
 

@@ -76,13 +76,13 @@ func TestWithheld(t *testing.T) {
 				t.Errorf("%d left, want %d: %s", n, test.want, left)
 			}
 			if strings.Contains(string(left), "illness") != test.illness {
-				t.Errorf("the reason of an absence: %s", left)
+				t.Errorf("filtered absence: %s, want illness to be in it: %t", left, test.illness)
 			}
 			if test.want == strings.Count(string(whole), secret) && string(left) != string(whole) {
-				t.Errorf("%s\nwas %s", left, whole)
+				t.Errorf("filtered for a caller who may read all: %s, want it unchanged: %s", left, whole)
 			}
 			if strings.Contains(string(left), `"note":null`) || strings.Contains(string(left), `"note":""`) {
-				t.Errorf("withheld is not absent: %s", left)
+				t.Errorf("filtered: %s, want the withheld note left out, not null or empty", left)
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 			Object: clinic.KindNamed(name), Type: name + ".updated", Record: record,
 		}})
 		if err != nil || strings.Contains(string(message), secret) || strings.Contains(string(message), "illness") {
-			t.Errorf("%s: %v %s", name, err, message)
+			t.Errorf("message to %s: %s (%v), want it without %q and illness", name, message, err, secret)
 		}
 	}
 }

@@ -230,7 +230,8 @@ func TestStaffWordsByEveryRole(t *testing.T) {
 				answer := client.Get(address)
 				read = read || answer.Status == 200
 				if answer.Status >= 400 && answer.Status != 401 && answer.Status != 403 && answer.Status != 404 {
-					t.Errorf("GET %s by %s: %d %s", address, name, answer.Status, answer.Body)
+					t.Errorf("GET %s by %s = %d %s, want success, 401, 403 or 404",
+						address, name, answer.Status, answer.Body)
 				}
 				seen := c.check(name, op, answer)
 				for _, s := range seen {
@@ -241,17 +242,19 @@ func TestStaffWordsByEveryRole(t *testing.T) {
 				}
 				all := answer.Status == 200 && (name == "receptionist" || name == "manager")
 				if all && len(seen) != len(whole) && path != "/patients/{id}/export" { // every reading adds to its audit trail
-					t.Errorf("GET %s by %s shows %d members for staff, to an administrator %d", address, name, len(seen), len(whole))
+					t.Errorf("GET %s by %s shows %d members for staff, want the %d that an administrator sees",
+						address, name, len(seen), len(whole))
 				}
 			}
 		}
 		if !read {
-			t.Errorf("GET %s was read by nobody: %v", path, addresses)
+			t.Errorf("GET %s was readable by no caller, want one: addresses %v", path, addresses)
 		}
 	}
 	answered(t, func(operation string, m member, _ bool) {
 		if m.audience() == "staff" && !shown["admin"][m.name] {
-			t.Errorf("%s, which %s can answer with, is in no answer to an administrator: this test is blind for it", m.name, operation)
+			t.Errorf("%s of %s is for staff and in no answer to an administrator, want one: this test does not cover it",
+				m.name, operation)
 		}
 	})
 	for _, own := range []string{
@@ -259,11 +262,11 @@ func TestStaffWordsByEveryRole(t *testing.T) {
 		"Appointment.note",
 	} {
 		if !shown["doctor"][own] {
-			t.Errorf("a doctor does not see the own %s", own)
+			t.Errorf("answers to a doctor lack %s, want it for their own calendar", own)
 		}
 	}
 	if !shown["auditor"]["AuditEntry.reason"] || !shown["auditor"]["AuditChange.after"] {
-		t.Error("an auditor does not see what the audit trail is about")
+		t.Error("answers to an auditor lack AuditEntry.reason or AuditChange.after, want both")
 	}
 }
 
@@ -319,7 +322,7 @@ func TestStaffWordsInAnswersToChanges(t *testing.T) {
 		}
 		first := step.client.Send(request)
 		if first.Status != step.status {
-			t.Errorf("POST %s by %s: %d %s", request.Path, step.by, first.Status, first.Body)
+			t.Errorf("POST %s by %s = %d %s, want %d", request.Path, step.by, first.Status, first.Body, step.status)
 		}
 		var members []string
 		for _, s := range c.check(step.by, op, first) {
@@ -332,14 +335,14 @@ func TestStaffWordsInAnswersToChanges(t *testing.T) {
 		again := step.client.Send(request)
 		c.check(step.by, op, again)
 		if string(again.Body) != string(first.Body) && first.Status < 400 {
-			t.Errorf("POST %s once more: %s\nwas %s", request.Path, again.Body, first.Body)
+			t.Errorf("replay of POST %s = %s, want %s", request.Path, again.Body, first.Body)
 		}
 	}
 	// What was cancelled with a partner's own words shows them to staff.
 	var a api.Appointment
 	c.admin.Get(fmt.Sprintf("/appointments/%d", toCancel)).Want(t, 200, "").Decode(t, &a)
 	if note, err := a.Cancellation.Note.Get(); err != nil || note != staffWords {
-		t.Errorf("to an administrator: %v %q", err, note)
+		t.Errorf("note of a cancellation, to an administrator = %q (%v), want %q", note, err, staffWords)
 	}
 }
 
@@ -353,17 +356,17 @@ func TestStaffWordsInStreams(t *testing.T) {
 		client.Get("/changes", "limit", "1").Want(t, 200, "").Decode(t, &first)
 		client.Get("/changes", "limit", "200").Want(t, 200, "").Decode(t, &all)
 		if all.More || len(all.Items) < 5 {
-			t.Fatalf("%s: %d changes, more: %t", name, len(all.Items), all.More)
+			t.Fatalf("changes for %s: %d, more: %t; want at least 5 and no more", name, len(all.Items), all.More)
 		}
 		key := client.Header("X-API-Key")
 		events, hang := listen(t, c.url, http.Header{"X-Api-Key": {key}, "Last-Event-Id": {first.NextCursor}})
 		if hello := next(t, events); hello.name != "hello" {
-			t.Fatalf("%+v", hello)
+			t.Fatalf("first event of the stream = %+v, want hello", hello)
 		}
 		for range len(all.Items) - 1 {
 			e := next(t, events)
 			if !json.Valid([]byte(e.data)) || strings.Contains(e.data, staffWords) || strings.Contains(e.data, "illness") {
-				t.Errorf("%s: %+v", name, e)
+				t.Errorf("event for %s: %+v, want valid JSON without words for staff", name, e)
 			}
 		}
 		hang()

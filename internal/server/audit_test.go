@@ -252,7 +252,7 @@ func TestNoWordAboutPeople(t *testing.T) {
 		}
 	}
 	if strings.Contains(log.String(), "mems_1_") {
-		t.Error("the log contains an API key")
+		t.Errorf("the log contains an API key, want none: %s", log.String())
 	}
 }
 
@@ -267,7 +267,7 @@ func TestVerifyAudit(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond) // the chains are sealed each second
 	clean := s.verify()
 	if len(clean.Faults) > 0 || clean.Entries < 8 || clean.Chains < 1 {
-		t.Fatalf("%+v", clean)
+		t.Fatalf("verification = %+v, want no faults, at least 8 entries and a chain", clean)
 	}
 	if again := s.verify(clean.Heads...); len(again.Faults) > 0 {
 		t.Errorf("faults with its own anchor: %v, want none", again.Faults)
@@ -318,7 +318,7 @@ func TestVerifyAudit(t *testing.T) {
 		})
 	}
 	if report := s.verify(); len(report.Faults) > 0 {
-		t.Fatalf("not restored: %v", report.Faults)
+		t.Fatalf("verification after restoring what was altered: faults %q, want none", report.Faults)
 	}
 	// Somebody who knows all this, and cuts the end off with care, is found by the anchor.
 	if _, err := s.db.DB.Exec(`DELETE FROM audit_entries WHERE chain = ? AND seq = ?`, chain, last); err != nil {
@@ -412,10 +412,10 @@ func TestAuditKeys(t *testing.T) {
 		t.Errorf("faults without the old key: %v, want one that names MEMS_AUDIT_KEYS", faults)
 	}
 	if faults := verify(auditchain.NewKey([]byte(strings.Repeat("x", 32)))); len(faults) == 0 {
-		t.Error("another key did as well")
+		t.Error("verification with another key found no fault, want one")
 	}
 	encoded, err := json.Marshal(s.rows("audit_chains"))
 	if err != nil || strings.Contains(string(encoded), "oooo") {
-		t.Errorf("%s, %v", encoded, err)
+		t.Errorf("audit_chains = %s (%v), want no key in them", encoded, err)
 	}
 }

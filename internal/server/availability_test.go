@@ -74,11 +74,11 @@ func TestAvailability(t *testing.T) {
 		gone := f.doctor()
 		f.Patch(fmt.Sprintf("/doctors/%d", gone), object{"is_active": false}).Want(t, 200, "")
 		if got := f.slots(with("doctor_id", strconv.FormatInt(gone, 10))...); got != nil {
-			t.Errorf("%v", got)
+			t.Errorf("free times of a doctor who was deleted = %v, want none", got)
 		}
 		kind := f.kind(object{"is_active": false})
 		if got := f.slots(with("type_id", strconv.FormatInt(kind, 10))...); got != nil {
-			t.Errorf("%v", got)
+			t.Errorf("free times of type %d = %v, want none", kind, got)
 		}
 	})
 	t.Run("NotInThePast", func(t *testing.T) {
@@ -206,7 +206,8 @@ func TestAvailabilityIsWhatCanBeBooked(t *testing.T) {
 				}
 			}
 			if len(want) < 10 || len(want) > 300 {
-				t.Errorf("%d slots can be held: the clinic is too full or too empty to tell", len(want))
+				t.Errorf("%d times can be held, want 10 to 300: the clinic is too full or too empty for this comparison",
+					len(want))
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-can be held +offered)\n%s", diff)
@@ -246,14 +247,14 @@ func TestAlternatives(t *testing.T) {
 			f.Post(fmt.Sprintf("/appointments/%d/cancel", a.ID), object{"reason": "other"}).Want(t, 200, "")
 			continue
 		}
-		t.Errorf("alternative %d: %s", i, booked.Body)
+		t.Errorf("booking alternative %d: %s, want it booked", i, booked.Body)
 	}
 	t.Run("FarAway", func(t *testing.T) {
 		busy := f.doctorOf("Surgery")
 		f.Post(fmt.Sprintf("/doctors/%d/time-off", busy), object{"first_date": "2027-03-01", "last_date": "2027-03-10", "reason": "illness"}).Want(t, 201, "")
 		p := f.problem(f.book(patient, busy, "2027-03-02T09:30:00Z", 30), 409, "time-off")
 		if len(p.Alternatives) != 3 || !p.Alternatives[0].StartTime.Equal(at("2027-03-11T08:00:00Z")) {
-			t.Errorf("%+v", p.Alternatives)
+			t.Errorf("alternatives = %+v, want 3, the first at 2027-03-11T08:00:00Z", p.Alternatives)
 		}
 	})
 }
@@ -274,18 +275,18 @@ func TestAvailabilityOfManyDoctors(t *testing.T) {
 	f.Get("/availability", window...).Want(t, 200, "").Decode(t, &page)
 	next, err := page.NextCursor.Get()
 	if err != nil || len(page.Items) != 0 {
-		t.Fatalf("%d times, next %q: %v", len(page.Items), next, err)
+		t.Fatalf("first page: %d times, next %q (%v); want no times and a next page", len(page.Items), next, err)
 	}
 	f.Get("/availability", append(window, "cursor", next)...).Want(t, 200, "").Decode(t, &page)
 	if len(page.Items) == 0 || page.Items[0].StartTime.Format(time.RFC3339) != "2027-03-26T00:00:00Z" {
-		t.Errorf("goes on with %v", page.Items)
+		t.Errorf("next page = %+v, want times from 2027-03-26T00:00:00Z", page.Items)
 	}
 	var free struct {
 		SearchedTo time.Time `json:"searched_to"`
 	}
 	f.Get("/availability/next", "duration_minutes", "30", "from", "2027-03-02T00:00:00Z").Want(t, 200, "").Decode(t, &free)
 	if got := free.SearchedTo.Format(time.RFC3339); got != "2027-03-22T00:00:00Z" {
-		t.Errorf("searched to %s", got)
+		t.Errorf("searched_to = %s, want 2027-03-22T00:00:00Z", got)
 	}
 	start := []string{"start", "ge2027-03-02", "start", "lt2027-04-10"}
 	var bundle struct {
@@ -294,7 +295,8 @@ func TestAvailabilityOfManyDoctors(t *testing.T) {
 	}
 	f.Get("/fhir/Slot", start...).Want(t, 200, "").Decode(t, &bundle)
 	if len(bundle.Entry) != 0 || !slices.ContainsFunc(bundle.Link, func(l struct{ Relation, URL string }) bool { return l.Relation == "next" }) {
-		t.Errorf("%d slots, links %v", len(bundle.Entry), bundle.Link)
+		t.Errorf("bundle: %d slots, links %v; want no slots and a link to the next page",
+			len(bundle.Entry), bundle.Link)
 	}
 	f.Get("/fhir/Slot", append(start, "_count", "0")...).Want(t, 422, "validation-failed")
 }

@@ -64,10 +64,12 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 			defer func() { _ = answer.Body.Close() }()
 			body, err := io.ReadAll(answer.Body)
 			if err != nil || answer.StatusCode != test.status || !strings.Contains(string(body), test.slug) || !answer.Close {
-				t.Errorf("%d %s (%v), closes %v", answer.StatusCode, body, err, answer.Close)
+				t.Errorf("answer: %d %s (%v), closes the connection: %t; want %d %s and a closed connection",
+					answer.StatusCode, body, err, answer.Close, test.status, test.slug)
 			}
 			if test.atOnce == (took >= h.Config.ReadTimeout) {
-				t.Errorf("answered after %s", took)
+				t.Errorf("answered after %s with a read timeout of %s, want it at once: %t",
+					took, h.Config.ReadTimeout, test.atOnce)
 			}
 		})
 	}

@@ -61,7 +61,8 @@ func TestContentEncoding(t *testing.T) {
 				Method: "POST", Path: path, Body: packed.Bytes(), Header: http.Header{"Content-Encoding": {encoding}, "Content-Type": {mediaType}},
 			}).Want(t, 415, "unsupported-media-type")
 			if r.Header.Get("Accept-Encoding") != "identity" {
-				t.Errorf("%s %s: %v", path, encoding, r.Header)
+				t.Errorf("%s with Content-Encoding %q: headers %v, want Accept-Encoding: identity",
+					path, encoding, r.Header)
 			}
 		}
 	}

@@ -33,14 +33,15 @@ func TestCalendarFeedAddresses(t *testing.T) {
 			answer := client.Get(feed.URL).Want(t, 200, "")
 			if h := answer.Header; h.Get("Content-Type") != "text/calendar; charset=utf-8" || h.Get("Cache-Control") != "private, no-cache" ||
 				strings.Contains(h.Get("Content-Disposition"), "memscal") {
-				t.Errorf("%v", h)
+				t.Errorf("headers of the calendar: %v, want a calendar that is private, not cached and without its secret",
+					h)
 			}
 		}
 	}
 	record := s.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", gone.ID), nil).Want(t, 200, "")
 	again := s.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", gone.ID), nil).Want(t, 200, "")
 	if !bytes.Equal(record.Body, again.Body) || strings.Contains(string(record.Body), "memscal") {
-		t.Errorf("%s, then %s", record.Body, again.Body)
+		t.Errorf("feed read twice: %s, then %s; want the same, without the secret", record.Body, again.Body)
 	}
 	s.pass(time.Hour) // the short one has ended; elsewhere has its own clock
 	secretOf := func(feed api.CalendarFeedCreated) string { return feed.URL[len("/calendars/memscal_1_"):] }
@@ -62,7 +63,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 			refusal = p
 		}
 		if fmt.Sprint(p) != fmt.Sprint(refusal) {
-			t.Errorf("%s: %v, others %v", url, p, refusal)
+			t.Errorf("GET %s = %v, want the same refusal as others get, %v", url, p, refusal)
 		}
 	}
 	elsewhere.Get(gone.URL).Want(t, 404, "calendar-feed-not-found")
@@ -81,7 +82,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 		"WithoutDoctor": {"name": "x"},
 	} {
 		if r := s.Post("/calendar-feeds", body); r.Status != 422 {
-			t.Errorf("%s: %d %s", name, r.Status, r.Body)
+			t.Errorf("POST /calendar-feeds with %s = %d %s, want 422", name, r.Status, r.Body)
 		}
 	}
 	s.Post("/calendar-feeds", object{"doctor_id": 999, "name": "x"}).Want(t, 404, "doctor-not-found")
@@ -95,16 +96,17 @@ func TestCalendarFeedAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(dump) < 10 || strings.Contains(strings.Join(dump, " "), secret) {
-		t.Errorf("%d rows: %v", len(dump), dump)
+		t.Errorf("dump of %d rows: %v, want at least 10, without the feed's secret", len(dump), dump)
 	}
 	if text := log.String(); !strings.Contains(text, "/calendars/:token") || strings.Contains(text, secret) || strings.Contains(text, "memscal") {
-		t.Errorf("the log has it: %s", text)
+		t.Errorf("log: %s, want the address as /calendars/:token, without the secret", text)
 	}
 	// Every reading is in the trail, as one by the feed, and says when it was last.
 	read := s.trail("subject", fmt.Sprintf("feed:%d", kept.ID))
 	if len(read) != 3 || read[0].Operation != "getCalendar" || read[0].Action != "read" || read[0].Object != "calendar_feed" ||
 		read[0].ObjectID.MustGet() != kept.ID || len(read[0].PatientIds) > 0 || !read[0].PatientID.IsNull() || read[0].Address.IsNull() {
-		t.Errorf("%+v", read)
+		t.Errorf("audit entries of the reads = %+v, want 3 of getCalendar, each for the feed, without patients, with an address",
+			read)
 	}
 	var told api.CalendarFeed
 	s.Get(fmt.Sprintf("/calendar-feeds/%d", kept.ID)).Want(t, 200, "").Decode(t, &told)
@@ -142,7 +144,7 @@ func TestCalendarFeedReach(t *testing.T) {
 			}
 			answer := c.Get("/calendar-feeds", query...).Want(t, 200, "")
 			if strings.Contains(string(answer.Body), "memscal") {
-				t.Errorf("%s", answer.Body)
+				t.Errorf("list of feeds: %s, want it without secrets", answer.Body)
 			}
 			var page api.CalendarFeedList
 			answer.Decode(t, &page)
@@ -157,11 +159,11 @@ func TestCalendarFeedReach(t *testing.T) {
 		}
 	}
 	if got := ids(doctor); !slices.Equal(got, []int64{own.ID}) {
-		t.Errorf("the doctor sees %v", got)
+		t.Errorf("feeds that the doctor lists = %v, want their own, [%d]", got, own.ID)
 	}
 	for _, client := range []*contracttest.Client{manager, auditor} {
 		if got := ids(client); len(got) != 4 {
-			t.Errorf("everybody's: %v", got)
+			t.Errorf("feeds that the administrator lists = %v, want all 4", got)
 		}
 	}
 	doctor.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", own.ID), nil).Want(t, 200, "")
@@ -197,20 +199,22 @@ func TestCalendarFeedIsCached(t *testing.T) {
 	for _, known := range [][]string{{tag}, {"W/" + tag}, {`"other", ` + tag}, {`"other"`, tag}, {"*"}} {
 		answer := ask("GET", known...).Want(t, 304, "")
 		if len(answer.Body) > 0 || answer.Header.Get("ETag") != tag || answer.Header.Get("Cache-Control") != "private, no-cache" {
-			t.Errorf("%v: %v %s", known, answer.Header, answer.Body)
+			t.Errorf("If-None-Match %q: headers %v, body %q; want no body and the tag %s",
+				known, answer.Header, answer.Body, tag)
 		}
 	}
 	for _, other := range []string{"", `"other"`, strings.Trim(tag, `"`), "W/"} {
 		if answer := ask("GET", other).Want(t, 200, ""); !bytes.Equal(answer.Body, first.Body) {
-			t.Errorf("%q: other bytes", other)
+			t.Errorf("If-None-Match %q: %s, want the calendar as before: %s", other, answer.Body, first.Body)
 		}
 	}
 	if head := ask("HEAD").Want(t, 200, ""); len(head.Body) > 0 || head.Header.Get("ETag") != tag || head.Header.Get("Content-Length") != fmt.Sprint(len(first.Body)) {
-		t.Errorf("%v", head.Header)
+		t.Errorf("HEAD: %d bytes, headers %v; want no body, the tag %s and Content-Length %d",
+			len(head.Body), head.Header, tag, len(first.Body))
 	}
 	f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
 	if answer := ask("GET", tag).Want(t, 200, ""); answer.Header.Get("ETag") == tag {
-		t.Error("the tag stayed")
+		t.Errorf("ETag after a change = %s, want another than before", tag)
 	}
 	f.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", feed.ID), nil).Want(t, 200, "")
 	ask("GET", "*").Want(t, 404, "calendar-feed-not-found")
@@ -227,10 +231,10 @@ func TestCalendarFeedIsRateLimited(t *testing.T) {
 		answer := nobody.Get(fmt.Sprintf("/calendars/memscal_%d_%s.ics", i+1, strings.Repeat("A", 43)))
 		answers[answer.Status]++
 		if answer.Status == 429 && !json.Valid(answer.Body) {
-			t.Errorf("%s", answer.Body)
+			t.Errorf("body of a 429: %s, want valid JSON", answer.Body)
 		}
 	}
 	if answers[404] != 10 || answers[429] != 5 {
-		t.Errorf("%v", answers)
+		t.Errorf("statuses of unknown addresses = %v, want 10 of 404 and 5 of 429", answers)
 	}
 }

@@ -37,25 +37,25 @@ func subscribed(t *testing.T, answer *contracttest.Response) (calendar *reader.C
 	answer.Want(t, 200, "")
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(answer.Body), "\r\n"), "\r\n") {
 		if len(line) > 75 || strings.ContainsAny(line, "\r\n") || strings.ToValidUTF8(line, "") != line {
-			t.Errorf("a line of %d octets: %q", len(line), line)
+			t.Errorf("line of %d octets: %q, want at most 75, valid UTF-8, without a bare CR or LF", len(line), line)
 		}
 	}
 	d := reader.NewDecoder(bytes.NewReader(answer.Body))
 	calendar, err := d.Decode()
 	if err != nil {
-		t.Fatalf("%v in\n%s", err, answer.Body)
+		t.Fatalf("decode calendar: %v, want no error:\n%s", err, answer.Body)
 	}
 	if _, err := d.Decode(); !errors.Is(err, io.EOF) {
-		t.Errorf("more than one calendar: %v", err)
+		t.Errorf("decode after the first calendar: %v, want EOF", err)
 	}
 	if err := reader.NewEncoder(io.Discard).Encode(calendar); err != nil {
-		t.Errorf("%v in\n%s", err, answer.Body)
+		t.Errorf("encode what was decoded: %v, want no error:\n%s", err, answer.Body)
 	}
 	events = map[string]reader.Event{}
 	for _, e := range calendar.Events() {
 		uid := e.Props.Get(reader.PropUID).Value
 		if _, twice := events[uid]; twice {
-			t.Errorf("two events with UID %s", uid)
+			t.Errorf("UID %s is that of two events, want it unique", uid)
 		}
 		events[uid] = e
 	}
@@ -104,7 +104,7 @@ func find(t *testing.T, events map[string]reader.Event, id int64) reader.Event {
 			return e
 		}
 	}
-	t.Fatalf("appointment %d is not among %d events", id, len(events))
+	t.Fatalf("appointment %d is not among the %d events, want it there", id, len(events))
 	return reader.Event{}
 }
 
@@ -130,12 +130,13 @@ func TestCalendarFeedIsTheCalendar(t *testing.T) {
 		var page api.AppointmentList
 		f.Get("/appointments", append(query, "from", from, "to", to, "limit", "200")...).Want(t, 200, "").Decode(t, &page)
 		if len(events) != len(page.Items) {
-			t.Errorf("%d events, %d appointments", len(events), len(page.Items))
+			t.Errorf("feed has %d events, want one for each of %d appointments", len(events), len(page.Items))
 		}
 		for _, a := range page.Items {
 			want := a.StartTime.Format(time.RFC3339) + "/" + a.EndTime.Format(time.RFC3339)
 			if e := find(t, events, a.ID); span(t, e) != want || value(t, e, reader.PropSummary) == "" {
-				t.Errorf("appointment %d is %s, shown as %s", a.ID, want, span(t, e))
+				t.Errorf("event of appointment %d: %s, summary %q; want %s and a summary",
+					a.ID, span(t, e), value(t, e, reader.PropSummary), want)
 			}
 		}
 		return len(events)
@@ -170,25 +171,25 @@ func TestCalendarFeedSequence(t *testing.T) {
 		e := find(t, events, a.ID)
 		sequence, err := e.Props.Get(reader.PropSequence).Int()
 		if err != nil || sequence <= last {
-			t.Errorf("%s: SEQUENCE %d after %d, %v", name, sequence, last, err)
+			t.Errorf("%s: SEQUENCE %d (%v), want more than %d", name, sequence, err, last)
 		}
 		if got := value(t, e, reader.PropStatus) + " " + value(t, e, reader.PropTransparency) + " " + span(t, e); got != status+" "+transparency+" "+when {
 			t.Errorf("%s: %s, want %s %s %s", name, got, status, transparency, when)
 		}
 		if id := value(t, e, reader.PropUID); uid != "" && id != uid {
-			t.Errorf("%s: UID %s, was %s", name, id, uid)
+			t.Errorf("%s: UID %s, want it unchanged: %s", name, id, uid)
 		}
 		if answer.Header.Get("ETag") == tag {
-			t.Errorf("%s: the ETag is the same", name)
+			t.Errorf("%s: ETag %s is that of before, want another", name, tag)
 		}
 		if _, installation, _ := strings.Cut(value(t, e, reader.PropUID), "@"); len(installation) != 32 {
-			t.Errorf("%s: UID of installation %q", name, installation)
+			t.Errorf("%s: UID of installation %q, want 32 characters", name, installation)
 		}
 		last, uid, tag = sequence, value(t, e, reader.PropUID), answer.Header.Get("ETag")
 		for _, other := range []api.CalendarFeedCreated{second, clinics} {
 			_, events := subscribed(t, f.Get(other.URL))
 			if same := find(t, events, a.ID); value(t, same, reader.PropUID) != uid || same.Props.Get(reader.PropSequence).Value != fmt.Sprint(sequence) {
-				t.Errorf("%s: another feed shows %v", name, same.Props)
+				t.Errorf("%s: event in another feed: %v, want UID %s and SEQUENCE %d", name, same.Props, uid, sequence)
 			}
 		}
 	}
@@ -212,7 +213,7 @@ func TestCalendarFeedSequence(t *testing.T) {
 	f.Post(fmt.Sprintf("/appointments/%d/reschedule", b.ID), object{"doctor_id": colleague}).Want(t, 200, "")
 	_, events := subscribed(t, f.Get(colleagues.URL))
 	if e := find(t, events, b.ID); len(events) != 1 || e.Props.Get(reader.PropSequence).Value != "1" {
-		t.Errorf("%v", e.Props)
+		t.Errorf("%d events, appointment %d: %v; want one event with SEQUENCE 1", len(events), b.ID, e.Props)
 	}
 	if _, events = subscribed(t, f.Get(feed.URL)); len(events) != 1 {
 		t.Errorf("%d events, want the one that stayed", len(events))
@@ -259,31 +260,32 @@ func TestCalendarFeedShowsNoPatient(t *testing.T) {
 		answer := f.Get(c.feed.URL)
 		calendar, events := subscribed(t, answer)
 		if got, err := calendar.Props.Text("X-WR-CALNAME"); got != c.calendar || err != nil {
-			t.Errorf("the calendar is called %q, %v", got, err)
+			t.Errorf("X-WR-CALNAME = %q (%v), want %q", got, err, c.calendar)
 		}
 		if method, every := calendar.Props.Get(reader.PropMethod), calendar.Props.Get("REFRESH-INTERVAL"); method.Value != "PUBLISH" ||
 			every.Value != "PT15M" || !slices.Equal(every.Params.Values("VALUE"), []string{"DURATION"}) || calendar.Props.Get("X-PUBLISHED-TTL").Value != "PT15M" {
-			t.Errorf("%v", calendar.Props)
+			t.Errorf("properties of the calendar: %v, want METHOD PUBLISH and a refresh interval of PT15M",
+				calendar.Props)
 		}
 		if n := kinds(events); n["appointment"] != 2 || n["time-off"] != 1 {
-			t.Errorf("%v", n)
+			t.Errorf("events by kind = %v, want 2 appointments and 1 time off", n)
 		}
 		if e := find(t, events, overbooked.ID); value(t, e, reader.PropSummary) != c.booked || value(t, e, reader.PropLocation) != "" {
-			t.Errorf("%v", e.Props)
+			t.Errorf("overbooked appointment: %v, want summary %q and no location", e.Props, c.booked)
 		}
 		if e := find(t, events, a.ID); value(t, e, reader.PropLocation) != room.Name {
-			t.Errorf("%v", e.Props)
+			t.Errorf("appointment in a room: %v, want location %q", e.Props, room.Name)
 		}
 		for uid, e := range events {
 			if strings.HasPrefix(uid, "time-off-") && (value(t, e, reader.PropSummary) != c.absent || span(t, e) != "2027-03-03T00:00:00Z/2027-03-05T00:00:00Z") {
-				t.Errorf("%v", e.Props)
+				t.Errorf("time off: %v, want summary %q from 2027-03-03 to 2027-03-05", e.Props, c.absent)
 			}
 		}
 		// What is folded is looked for unfolded.
 		text := strings.ToLower(strings.ReplaceAll(string(answer.Body), "\r\n ", ""))
 		for _, planted := range []string{"zzplanted", "5559876", "555 98 76", "1971", "illness", "patient", "outside", "oncology", "+41"} {
 			if strings.Contains(text, planted) {
-				t.Errorf("%q gets out:\n%s", planted, text)
+				t.Errorf("feed contains %q, want it without:\n%s", planted, text)
 			}
 		}
 	}

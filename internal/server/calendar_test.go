@@ -22,7 +22,8 @@ func TestWorkingHours(t *testing.T) {
 	t.Run("NoneAtFirst", func(t *testing.T) {
 		r := f.Get(path).Want(t, 200, "")
 		if string(r.Body) != `{"exceptions":[],"time_zone":null,"timetables":[]}`+"\n" || r.Header.Get("ETag") != `"1"` {
-			t.Errorf("%s %s", r.Header.Get("ETag"), r.Body)
+			t.Errorf("working hours of a new doctor: ETag %s, %s; want version 1 and none",
+				r.Header.Get("ETag"), r.Body)
 		}
 		f.Get("/doctors/999999/working-hours").Want(t, 404, "doctor-not-found")
 		f.put("/doctors/999999/working-hours", object{"timetables": []object{}, "exceptions": []object{}}).Want(t, 404, "doctor-not-found")
@@ -51,7 +52,7 @@ func TestWorkingHours(t *testing.T) {
 		for _, h := range []api.WorkingHours{got, read} {
 			if h.Timetables[0].Blocks[0].Start != "08:00" || h.Timetables[1].EffectiveFrom.String() != "2027-05-01" ||
 				h.Timetables[1].Blocks[0].End != "24:00" || h.Exceptions[0].Date.String() != "2027-03-08" || len(h.Exceptions[1].Blocks) != 0 {
-				t.Errorf("%+v", h)
+				t.Errorf("working hours = %+v, want the timetables and exceptions that were sent", h)
 			}
 		}
 	})
@@ -78,7 +79,7 @@ func TestWorkingHours(t *testing.T) {
 			}
 			p := f.problem(r, 409, "outside-working-hours")
 			if p.Conflict == nil || !p.Conflict.StartTime.Before(p.Conflict.EndTime) || len(p.Alternatives) == 0 {
-				t.Errorf("%s: no conflict or alternatives: %s", start, r.Body)
+				t.Errorf("booking at %s: %s, want a problem with a conflict and alternatives", start, r.Body)
 			}
 		}
 	})
@@ -158,11 +159,12 @@ func TestTimeOffAndClosures(t *testing.T) {
 		t.Errorf("affected %v, want %v; not %d (before), %d (cancelled), %d (of a colleague)", ids, []int64{into.ID, in.ID}, before.ID, cancelled.ID, colleague.ID)
 	}
 	if note, _ := created.TimeOff.Note.Get(); note != "Flu." {
-		t.Errorf("note %q", note)
+		t.Errorf("note of the time off = %q, want %q", note, "Flu.")
 	}
 	p := f.problem(f.book(f.patient(), doctor, "2027-03-02T15:00:00Z", 30), 409, "time-off")
 	if !p.Conflict.StartTime.Equal(created.TimeOff.StartTime) || len(p.Alternatives) == 0 {
-		t.Errorf("conflict %+v", p)
+		t.Errorf("booking during time off: %+v, want a conflict from %s and alternatives",
+			p, created.TimeOff.StartTime)
 	}
 	f.booked(f.patient(), doctor, "2027-03-02T16:00:00Z", 30)
 	f.Get(r.Header.Get("Location")).Want(t, 200, "")
@@ -182,7 +184,8 @@ func TestTimeOffAndClosures(t *testing.T) {
 		// The night of 28 March has 23 hours in Zurich.
 		f.Post(path, object{"first_date": "2027-03-27", "last_date": "2027-03-28", "reason": "vacation"}).Want(t, 201, "").Decode(t, &created)
 		if got := created.TimeOff; !got.StartTime.Equal(at("2027-03-26T23:00:00Z")) || !got.EndTime.Equal(at("2027-03-28T22:00:00Z")) {
-			t.Errorf("from %s to %s", got.StartTime, got.EndTime)
+			t.Errorf("time off from %s to %s, want 2027-03-26T23:00:00Z to 2027-03-28T22:00:00Z",
+				got.StartTime, got.EndTime)
 		}
 	})
 	t.Run("Refused", func(t *testing.T) {
@@ -210,7 +213,7 @@ func TestTimeOffAndClosures(t *testing.T) {
 		r := f.Post("/closures", object{"first_date": "2027-03-02", "last_date": "2027-03-02", "name": " Town fair "}).Want(t, 201, "")
 		r.Decode(t, &closed)
 		if closed.Closure.Name != "Town fair" || len(closed.AffectedAppointments) != 6 {
-			t.Errorf("%s", r.Body)
+			t.Errorf("closure: %s, want %q with 6 affected appointments", r.Body, "Town fair")
 		}
 		for _, d := range []int64{doctor, other} {
 			f.book(f.patient(), d, "2027-03-02T10:00:00Z", 30).Want(t, 409, "time-off")
@@ -270,7 +273,7 @@ func TestTimeOffAndClosures(t *testing.T) {
 			}
 			lists.Get(path, "from", "2027-03-02T17:00:00.000001Z").Want(t, 200, "").Decode(t, &page)
 			if len(page.Items) != 3 {
-				t.Errorf("%s: %d from the third on", path, len(page.Items))
+				t.Errorf("GET %s from the third record on: %d items, want 3", path, len(page.Items))
 			}
 		}
 	})
@@ -316,7 +319,7 @@ func TestTimeOffRacesBookings(t *testing.T) {
 						r.Decode(t, &a)
 						booked <- a.ID
 						if late {
-							t.Errorf("booked after the time off was answered: %s", r.Body)
+							t.Errorf("booking sent after the time off was answered: %s, want 409 time-off", r.Body)
 						}
 					} else {
 						r.Want(t, 409, "time-off")
@@ -334,7 +337,7 @@ func TestTimeOffRacesBookings(t *testing.T) {
 			slices.Sort(ids)
 			slices.Sort(affected)
 			if !slices.Equal(ids, affected) {
-				t.Errorf("booked %v, listed as affected %v", ids, affected)
+				t.Errorf("booked appointments = %v, want those listed as affected: %v", ids, affected)
 			}
 		})
 	}

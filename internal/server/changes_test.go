@@ -163,7 +163,8 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 		}
 	}
 	if !slices.Equal(again.order, feed.order) {
-		t.Errorf("the order differs:\n%q\n%q", again.order, feed.order)
+		t.Errorf("order of a second reading of the feed:\n%q\nwant that of the first:\n%q",
+			again.order, feed.order)
 	}
 }
 
@@ -197,7 +198,7 @@ func compareWithClinic(t *testing.T, f *fixture, feed *follower) {
 			}
 		}
 		if got := slices.Sorted(maps.Keys(feed.records[kind])); !slices.Equal(got, ids) {
-			t.Errorf("%s: followed %v, there are %v", kind, got, ids)
+			t.Errorf("%s: ids from the feed = %v, want those in the database: %v", kind, got, ids)
 		}
 		for _, id := range ids {
 			if where.path == "" {
@@ -210,7 +211,7 @@ func compareWithClinic(t *testing.T, f *fixture, feed *follower) {
 			var want, got any
 			r.Want(t, 200, "").Decode(t, &want)
 			if err := json.Unmarshal([]byte(feed.records[kind][id]), &got); err != nil {
-				t.Errorf("%s %d: %v", kind, id, err)
+				t.Errorf("decode %s %d from the feed: %v, want no error", kind, id, err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s %d (-read +followed):\n%s", kind, id, diff)
@@ -263,12 +264,12 @@ func TestChangesMissNothing(t *testing.T) {
 	close(written)
 	stop.Wait()
 	if !slices.Equal(readers[0].order, readers[1].order) {
-		t.Error("two readers saw different orders")
+		t.Errorf("two readers of the feed:\n%q\n%q\nwant the same order", readers[0].order, readers[1].order)
 	}
 	place := map[string]int{}
 	for i, c := range readers[0].order {
 		if before, twice := place[c]; twice {
-			t.Errorf("%s came as number %d and again as %d", c, before, i)
+			t.Errorf("change %s is at %d and at %d in the feed, want it once", c, before, i)
 		}
 		place[c] = i
 	}
@@ -277,7 +278,7 @@ func TestChangesMissNothing(t *testing.T) {
 		at, seen := place[c]
 		_, id, _ := strings.Cut(c, " ")
 		if !seen || at < last[id] {
-			t.Errorf("%s is missing or out of order", c)
+			t.Errorf("change %s at %d (seen: %t), want it after the change at %d", c, at, seen, last[id])
 		}
 		last[id] = at
 	}
@@ -311,11 +312,12 @@ func TestChangesInOrderOfIDsWouldBeMissed(t *testing.T) {
 	}
 	var byID []int64
 	if err := f.db.DB.Select(&byID, `SELECT object_id FROM changes WHERE id > ?`, lastID); err != nil || len(byID) != 0 {
-		t.Fatalf("reading on by id finds %v (%v): this test shows nothing", byID, err)
+		t.Fatalf("changes after id %d = %v (%v), want none: a client that reads by id must miss one, or this test shows nothing",
+			lastID, byID, err)
 	}
 	feed.follow()
 	if want := []string{"room.updated 2", "room.updated 1"}; !slices.Equal(feed.order, want) {
-		t.Errorf("the feed told %q", feed.order)
+		t.Errorf("feed = %q, want %q", feed.order, want)
 	}
 }
 
@@ -362,14 +364,14 @@ func TestChangesReach(t *testing.T) {
 		}},
 	} {
 		if got := appointments(tc.client); !slices.Equal(got, tc.want) {
-			t.Errorf("%s is told %q, not %q", name, got, tc.want)
+			t.Errorf("appointments in the feed of %s = %q, want %q", name, got, tc.want)
 		}
 	}
 	// It has left the doctor's calendar, so there is nothing to see of it any more.
 	feed := newFollower(t, own)
 	feed.follow("objects", "appointment")
 	if len(feed.records["appointment"]) != 0 {
-		t.Errorf("%v", feed.records)
+		t.Errorf("appointments in the feed = %v, want none", feed.records)
 	}
 	s.Get("/changes", "objects", "appointment,secret").Want(t, 422, "validation-failed")
 	s.Get("/changes", "cursor", "AAAA").Want(t, 422, "validation-failed")
@@ -379,7 +381,7 @@ func TestChangesReach(t *testing.T) {
 	s.db.DB.MustExec(`UPDATE change_head SET position = 1`)
 	p := s.problem(s.Get("/changes", "cursor", all.cursor), 422, "validation-failed")
 	if len(p.Errors) != 1 || p.Errors[0].Code != "expired" {
-		t.Errorf("%+v", p.Errors)
+		t.Errorf("errors = %+v, want one with the code %q", p.Errors, "expired")
 	}
 }
 
@@ -399,26 +401,27 @@ func TestChangesArePruned(t *testing.T) {
 	feed.follow()
 	st := f.db.Open(t, f.clock.now, nil)
 	if n, err := st.PruneChanges(t.Context(), now); err != nil || n != 0 {
-		t.Errorf("%d changes that are not old went (%v)", n, err)
+		t.Errorf("pruned %d changes that are not old enough (%v), want none", n, err)
 	}
 	if n, err := st.PruneChanges(t.Context(), now.Add(time.Hour)); err != nil || n != 3 {
-		t.Errorf("%d changes went (%v)", n, err)
+		t.Errorf("pruned %d changes (%v), want 3", n, err)
 	}
 	again := newFollower(t, f.Client)
 	again.follow()
 	if diff := cmp.Diff(feed.records, again.records); diff != "" {
-		t.Error(diff)
+		t.Errorf("records after pruning (-followed +read again):\n%s", diff)
 	}
 	want := []string{
 		fmt.Sprint("appointment.cancelled ", a.ID), fmt.Sprint("appointment.rescheduled ", left.ID), fmt.Sprint("appointment.confirmed ", left.ID),
 	}
 	for _, line := range again.order {
 		if strings.HasPrefix(line, "appointment.") != slices.Contains(want, line) {
-			t.Errorf("%s in %q", line, again.order)
+			t.Errorf("appointment change %s in a feed of %q, want exactly %q", line, again.order, want)
 		}
 	}
 	feed.follow()
 	if len(feed.order) != len(again.order)+3 {
-		t.Errorf("a client that had read on gets changes again: %q", feed.order)
+		t.Errorf("client that followed before the pruning has %d changes, want the %d that are left and the 3 pruned: %q",
+			len(feed.order), len(again.order), feed.order)
 	}
 }

@@ -79,25 +79,28 @@ func TestCompression(t *testing.T) {
 		text, body := plain.Body, packed.Body
 		refused := raw(t, f.url+path, http.Header{"Accept-Encoding": {"gzip;q=0, *"}})
 		if plain.Header.Get("Content-Encoding") != "" || refused.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" {
-			t.Errorf("%s: %q, %q, %q", path, plain.Header.Get("Content-Encoding"), refused.Header.Get("Content-Encoding"), packed.Header.Get("Content-Encoding"))
+			t.Errorf("%s: Content-Encoding plain %q, refused %q, accepted %q; want none, none and gzip",
+				path, plain.Header.Get("Content-Encoding"), refused.Header.Get("Content-Encoding"), packed.Header.Get("Content-Encoding"))
 			continue
 		}
 		for _, r := range []*contracttest.Response{plain, packed, refused} {
 			if !strings.Contains(strings.Join(r.Header.Values("Vary"), ","), "Accept-Encoding") {
-				t.Errorf("%s: Vary %v", path, r.Header.Values("Vary"))
+				t.Errorf("%s: Vary %v, want Accept-Encoding in it", path, r.Header.Values("Vary"))
 			}
 		}
 		if len(body) >= len(text) || plain.Status != packed.Status {
-			t.Errorf("%s: %d bytes of %d", path, len(body), len(text))
+			t.Errorf("%s compressed: %d bytes, status %d; want fewer than %d bytes and status %d",
+				path, len(body), packed.Status, len(text), plain.Status)
 		}
 		if unpacked := unpack(t, body); !bytes.Equal(unpacked, text) {
-			t.Errorf("%s: unpacks to something else", path)
+			t.Errorf("%s: decompresses to %d bytes that differ from the plain %d, want them equal",
+				path, len(unpacked), len(text))
 		}
 	}
 	accept := http.Header{"Accept-Encoding": {"gzip"}}
 	for _, path := range []string{"/healthz", "/patients/1", "/nothing"} {
 		if r := raw(t, f.url+path, accept); r.Header.Get("Content-Encoding") != "" {
-			t.Errorf("%s is short and compressed", path)
+			t.Errorf("%s is short: Content-Encoding %q, want none", path, r.Header.Get("Content-Encoding"))
 		}
 	}
 	// A record's tag is sent back in If-Match: it stays strong, and names one
@@ -109,7 +112,8 @@ func TestCompression(t *testing.T) {
 	long := f.Post("/patients", object{"first_name": "Ann", "last_name": "Long", "identifiers": identifiers}).Want(t, 201, "")
 	r := raw(t, f.url+long.Header.Get("Location"), accept)
 	if len(r.Body) < 1024 || r.Header.Get("Content-Encoding") != "" || r.Header.Get("ETag") != `"1"` {
-		t.Errorf("%d bytes, %v", len(r.Body), r.Header)
+		t.Errorf("long answer: %d bytes, headers %v; want at least 1024, not compressed, with ETag \"1\"",
+			len(r.Body), r.Header)
 	}
 	f.Send(contracttest.Request{
 		Method: "DELETE", Path: long.Header.Get("Location"), Header: http.Header{"If-Match": {r.Header.Get("ETag")}},
@@ -117,12 +121,12 @@ func TestCompression(t *testing.T) {
 	// HEAD says what GET would.
 	head := f.Send(contracttest.Request{Method: "HEAD", Path: "/openapi.yaml", Header: accept})
 	if head.Header.Get("Content-Encoding") != "gzip" || len(head.Body) != 0 {
-		t.Errorf("%v", head.Header)
+		t.Errorf("HEAD: %d bytes, headers %v; want no body and Content-Encoding gzip", len(head.Body), head.Header)
 	}
 	// Events come at once, and as they are.
 	stream := f.Send(contracttest.Request{Method: "GET", Path: "/stream", Header: accept})
 	if stream.Header.Get("Content-Encoding") != "" || stream.Status != http.StatusOK {
-		t.Errorf("stream: %d %v", stream.Status, stream.Header)
+		t.Errorf("stream: %d, headers %v; want 200, not compressed", stream.Status, stream.Header)
 	}
 }
 
@@ -141,11 +145,12 @@ func TestCompressedCalendar(t *testing.T) {
 	plain := raw(t, f.url+path, http.Header{})
 	packed := raw(t, f.url+path, http.Header{"Accept-Encoding": {"gzip"}})
 	if packed.Header.Get("Content-Encoding") != "gzip" || packed.Header.Get("ETag") != "W/"+plain.Header.Get("ETag") || !bytes.Equal(unpack(t, packed.Body), plain.Body) {
-		t.Fatalf("%v", packed.Header)
+		t.Fatalf("compressed answer: headers %v, want gzip and the ETag W/%s, with the same text",
+			packed.Header, plain.Header.Get("ETag"))
 	}
 	again := raw(t, f.url+path, http.Header{"Accept-Encoding": {"gzip"}, "If-None-Match": {packed.Header.Get("ETag")}})
 	if again.Status != http.StatusNotModified {
-		t.Errorf("%d", again.Status)
+		t.Errorf("If-None-Match with the ETag of a compressed answer: %d, want 304", again.Status)
 	}
 }
 
@@ -167,10 +172,11 @@ func TestContractAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Header.Get("Content-Type") != "application/json" || !reflect.DeepEqual(got, want) || !json.Valid(r.Body) {
-		t.Errorf("%s: not the contract", r.Header.Get("Content-Type"))
+		t.Errorf("/openapi.json: Content-Type %s and %d bytes, want the contract as application/json",
+			r.Header.Get("Content-Type"), len(r.Body))
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(r.Body), []byte("{\n  \"openapi\":")) {
-		t.Errorf("in another order: %.40s", r.Body)
+		t.Errorf("/openapi.json begins with %.40q, want the member openapi first", r.Body)
 	}
 }
 
@@ -193,10 +199,11 @@ func TestProblemTypesAsJSON(t *testing.T) {
 		for _, path := range []string{"/problems", "/problems/doctor-overlap"} {
 			r := f.Send(contracttest.Request{Method: "GET", Path: path, Header: http.Header{"Accept": {accept}}})
 			if got := strings.HasPrefix(r.Header.Get("Content-Type"), "application/json"); got != isJSON || r.Status != 200 {
-				t.Errorf("%s, Accept %s: %s", path, accept, r.Header.Get("Content-Type"))
+				t.Errorf("%s with Accept %q = %d %s, want 200 and JSON: %t",
+					path, accept, r.Status, r.Header.Get("Content-Type"), isJSON)
 			}
 			if !slices.ContainsFunc(r.Header.Values("Vary"), func(v string) bool { return strings.HasPrefix(v, "Accept") && !strings.HasPrefix(v, "Accept-") }) {
-				t.Errorf("%s: Vary %v", path, r.Header.Values("Vary"))
+				t.Errorf("%s: Vary %v, want Accept in it", path, r.Header.Values("Vary"))
 			}
 		}
 	}

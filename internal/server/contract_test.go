@@ -36,7 +36,7 @@ func TestEveryCodeIsAProblemType(t *testing.T) {
 	}
 	codes := regexp.MustCompile(`Code\w+\s+Code = "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(codes) < 10 {
-		t.Fatalf("found %d codes", len(codes))
+		t.Fatalf("found %d codes in clinic, want at least 10", len(codes))
 	}
 	for _, c := range codes {
 		if !slugs[c[1]] {
@@ -58,7 +58,8 @@ func TestEveryOperationIsComplete(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Description == "" || op.Summary == "" || len(op.Tags) != 1 {
-				t.Errorf("%s %s: summary, description or tag is missing", method, path)
+				t.Errorf("%s %s: summary %q, description of %d bytes, tags %v; want each, and one tag",
+					method, path, op.Summary, len(op.Description), op.Tags)
 			}
 			statuses := []string{"400", "406", "422", "500"}
 			if op.RequestBody != nil {

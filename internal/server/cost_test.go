@@ -21,7 +21,7 @@ func left(t *testing.T, r *contracttest.Response) int {
 	t.Helper()
 	var n, back int
 	if _, err := fmt.Sscanf(r.Header.Get("RateLimit"), `"caller";r=%d;t=%d`, &n, &back); err != nil {
-		t.Fatalf("%v: %v", err, r.Header)
+		t.Fatalf("scan the RateLimit header of %v: %v, want no error", r.Header, err)
 	}
 	return n
 }
@@ -111,7 +111,7 @@ func exported(t *testing.T, s *secured, patient int64) int {
 	}
 	n := 1 + len(f.Appointments) + len(f.Events) + len(f.Series) + len(f.Audit)
 	if n < 300 {
-		t.Fatalf("too little to export: %d", n)
+		t.Fatalf("the export has %d records, want at least 300", n)
 	}
 	return (n + 1 + 99) / 100 // the next export is in its own trail
 }
@@ -132,7 +132,7 @@ func TestPlansAreWeighed(t *testing.T) {
 	var p api.Plan
 	r.Decode(t, &p)
 	if n := 1000 - left(t, r); n < 2 || n > 5 {
-		t.Errorf("a plan with ten doctors for a month takes %d tokens", n)
+		t.Errorf("a plan of ten doctors for a month took %d tokens, want 2 to 5", n)
 	}
 	before := left(t, r)
 	if n := before - left(t, c.Post(fmt.Sprintf("/plans/%d/apply", p.ID), object{}).Want(t, 200, "")); n != 2 {
@@ -156,7 +156,7 @@ func TestDebtIsPaidInTime(t *testing.T) {
 	for range 2 {
 		r := c.Get("/patients/1").Want(t, 429, "rate-limited")
 		if r.Header.Get("Retry-After") != "11" || left(t, r) != 0 {
-			t.Errorf("%v", r.Header)
+			t.Errorf("headers %v, want Retry-After 11 and no token left", r.Header)
 		}
 	}
 	c.Post("/appointment-series", object{"no": 1}).Want(t, 429, "rate-limited") // before its shape
@@ -168,7 +168,7 @@ func TestDebtIsPaidInTime(t *testing.T) {
 		r := c.Get("/patients/1").Want(t, 429, "rate-limited")
 		seconds, _ := strconv.Atoi(r.Header.Get("Retry-After"))
 		if seconds < 1 || seconds > 60 {
-			t.Errorf("%v", r.Header)
+			t.Errorf("Retry-After of %d seconds in %v, want 1 to 60", seconds, r.Header)
 		}
 		s.pass(time.Duration(seconds) * time.Second)
 		c.Post("/appointment-series", bomb).Want(t, 409, "series-conflict")
@@ -213,6 +213,6 @@ func TestSeriesOfOnePartnerAreLimited(t *testing.T) {
 		t.Errorf("the partner spent %d tokens of 1200, and was answered %v; want 45 of 429", spent, seen)
 	}
 	if len(served) != 1 || served[http.StatusOK] != 45 {
-		t.Errorf("the receptionist: %v", served)
+		t.Errorf("answers to the receptionist by status = %v, want 45 of 200", served)
 	}
 }

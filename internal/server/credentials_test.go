@@ -39,7 +39,7 @@ func TestEmptyCredentials(t *testing.T) {
 		ask(open.Client, "/fhir/Patient").Want(t, 200, "")
 		r := ask(contracttest.New(t, closed.url), "/patients").Want(t, 401, "unauthenticated")
 		if got := r.Header.Get("WWW-Authenticate"); got != `Bearer realm="mems"` {
-			t.Errorf("%v: challenged with %s", header, got)
+			t.Errorf("request with %v: WWW-Authenticate %q, want %q", header, got, `Bearer realm="mems"`)
 		}
 		if header.Get("X-Api-Key") == "" && header["X-Api-Key"] == nil { // beside a good key it does not count either
 			ask(closed.Client, "/patients").Want(t, 200, "")
@@ -83,21 +83,22 @@ func TestRefusedToken(t *testing.T) {
 			for _, path := range []string{"/patients", "/fhir/Patient"} {
 				r := ask(test.token, "GET", path).Want(t, 401, "unauthenticated")
 				if got := r.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, `Bearer realm="mems", error="invalid_token", error_description="The `) {
-					t.Errorf("challenged with %s", got)
+					t.Errorf("WWW-Authenticate = %q, want error=\"invalid_token\" and a description", got)
 				}
 				written := log.String()
 				if !strings.Contains(written, test.logged) || !strings.Contains(written, r.Header.Get("X-Request-ID")) {
-					t.Errorf("the log does not say %q: %s", test.logged, written)
+					t.Errorf("log = %s, want %q and the request's id %s in it",
+						written, test.logged, r.Header.Get("X-Request-ID"))
 				}
 				if strings.Contains(written, test.token) {
-					t.Errorf("the log has the token: %s", written)
+					t.Errorf("log = %s, want it without the token", written)
 				}
 			}
 		})
 	}
 	r := ask(token(nil), "GET", "/audit").Want(t, 403, "forbidden")
 	if got := r.Header.Get("WWW-Authenticate"); got != `Bearer realm="mems", error="insufficient_scope", scope="audit:read"` {
-		t.Errorf("challenged with %s", got)
+		t.Errorf("WWW-Authenticate = %q, want error=\"insufficient_scope\" with scope=\"audit:read\"", got)
 	}
 	for claim, want := range map[any][]string{
 		"receptionist,manager":          {"receptionist", "manager"},
@@ -118,6 +119,6 @@ func TestRefusedToken(t *testing.T) {
 	// A server that takes no tokens says so.
 	none := setupSecured(t, nil)
 	if got := contracttest.New(t, none.url).With("Authorization", "Bearer x").Get("/patients").Want(t, 401, "unauthenticated").Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="invalid_token"`) {
-		t.Errorf("challenged with %s", got)
+		t.Errorf("WWW-Authenticate = %q, want error=\"invalid_token\" in it", got)
 	}
 }

@@ -146,7 +146,7 @@ func TestManyBookersAreAllServed(t *testing.T) {
 	c.run(2*time.Second, map[int]func(int){64: func(client int) { c.book(patients, doctors[client%len(doctors)]) }})
 	t.Logf("%v", c.statuses)
 	if got := c.statuses["book"]; len(got) != 1 || got[http.StatusCreated] < 64 {
-		t.Errorf("answered %v", got)
+		t.Errorf("bookings by status = %v, want at least 64 of 201 and no other", got)
 	}
 }
 
@@ -166,11 +166,12 @@ func TestPlacesDoNotWaitForConnections(t *testing.T) {
 		},
 	})
 	if stats := c.pool.Stats(); stats.WaitCount > 0 || stats.MaxOpenConnections != store.DefaultMaxOpenConns {
-		t.Errorf("%+v, answers %v", stats, c.statuses)
+		t.Errorf("pool: %+v, answers %v; want no wait for a connection and at most %d of them",
+			stats, c.statuses, store.DefaultMaxOpenConns)
 	}
 	for name, got := range c.statuses {
 		if len(got) != 1 {
-			t.Errorf("%s: answered %v", name, got)
+			t.Errorf("%s by status = %v, want one status", name, got)
 		}
 	}
 }
@@ -193,7 +194,7 @@ func TestHotDoctorLeavesReadersAlone(t *testing.T) {
 				c.run(1500*time.Millisecond, clients)
 				slices.Sort(c.reads)
 				if len(c.reads) == 0 {
-					t.Fatal("nothing was read")
+					t.Fatal("no read was answered, want some")
 				}
 				return len(c.reads), c.reads[len(c.reads)*99/100]
 			}
@@ -201,14 +202,15 @@ func TestHotDoctorLeavesReadersAlone(t *testing.T) {
 			beside, p99 := measure(map[int]func(int){readers: read, bookers: func(int) { c.book(patients, hot) }})
 			t.Logf("%v; p99 %s alone, %s beside bookers", c.statuses, usual, p99)
 			if got := c.statuses["read"]; len(got) != 1 {
-				t.Errorf("readers were answered %v", got)
+				t.Errorf("reads by status = %v, want one status", got)
 			}
 			if c.statuses["book"][http.StatusCreated] == 0 {
-				t.Error("nobody could book")
+				t.Errorf("no booking was answered 201, want some: %v", c.statuses["book"])
 			}
 			// The bookers have the same two cores: what is left must be of the same kind.
 			if limit := max(300*time.Millisecond, 10*usual); p99 > limit || beside < alone/10 {
-				t.Errorf("%d reads, p99 %s; alone %d, p99 %s", beside, p99, alone, usual)
+				t.Errorf("%d reads with p99 %s beside bookings; alone %d with p99 %s; want p99 of at most %s and a tenth of the reads",
+					beside, p99, alone, usual, limit)
 			}
 		})
 	}

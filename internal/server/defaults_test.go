@@ -15,18 +15,19 @@ func TestDefaults(t *testing.T) {
 	var doctor api.Doctor
 	f.Post("/doctors", object{"full_name": "Dr Noor", "specialization": "dermatology"}).Want(t, 201, "").Decode(t, &doctor)
 	if !doctor.IsActive || doctor.OverbookCap != 0 {
-		t.Errorf("doctor %+v", doctor)
+		t.Errorf("doctor created without optional members: %+v, want it active with overbook cap 0", doctor)
 	}
 	var room api.Room
 	f.Post("/rooms", object{"name": "Room 1"}).Want(t, 201, "").Decode(t, &room)
 	if !room.IsActive {
-		t.Errorf("room %+v", room)
+		t.Errorf("room created without optional members: %+v, want it active", room)
 	}
 	var kind api.AppointmentType
 	f.Post("/appointment-types", object{"name": "Skin check", "duration_minutes": 30, "doctor_ids": []int64{doctor.ID}}).
 		Want(t, 201, "").Decode(t, &kind)
 	if kind.BufferBeforeMinutes != 0 || kind.BufferAfterMinutes != 0 || kind.Colour != "#1565c0" || kind.NeedsRoom || !kind.IsActive {
-		t.Errorf("type %+v", kind)
+		t.Errorf("type created without optional members: %+v, want no buffers, colour #1565c0, no room needed, active",
+			kind)
 	}
 	var patient api.Patient
 	f.Post("/patients", object{"first_name": "Ann", "last_name": "Muster"}).Want(t, 201, "").Decode(t, &patient)
@@ -54,6 +55,6 @@ func TestPatchFillsInNothing(t *testing.T) {
 	var patched api.Doctor
 	f.Patch(fmt.Sprintf("/doctors/%d", doctor.ID), object{"full_name": "Dr N. Noor"}).Want(t, 200, "").Decode(t, &patched)
 	if patched.OverbookCap != 3 || patched.IsActive {
-		t.Errorf("%+v", patched)
+		t.Errorf("doctor after a patch of other members: %+v, want overbook cap 3, inactive", patched)
 	}
 }

@@ -73,7 +73,7 @@ func TestDeletingWhatTypesList(t *testing.T) {
 			}
 		}
 		if len(updated) != 5+5 { // the patches above too
-			t.Errorf("%d changes of types", len(updated))
+			t.Errorf("%d changes of types, want %d", len(updated), 5+5)
 		}
 	})
 	t.Run("Dangling", func(t *testing.T) { // as an earlier version left them
@@ -95,7 +95,7 @@ func TestDeletingWhatTypesList(t *testing.T) {
 				}
 			})
 			if k := read(path); slices.Contains(k.DoctorIds, doctor) {
-				t.Errorf("lists a doctor who was deleted: %+v", k)
+				t.Errorf("type lists doctors %v, want the deleted doctor %d gone", k.DoctorIds, doctor)
 			}
 		}
 	})

@@ -36,7 +36,7 @@ func TestDeprecationIsAnnounced(t *testing.T) {
 		request.Host = "localhost"
 		s.ServeHTTP(answer, request)
 		if answer.Code != status {
-			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
+			t.Errorf("GET %s = %d %s, want %d", path, answer.Code, answer.Body, status)
 		}
 		return answer.Header()
 	}
@@ -44,10 +44,11 @@ func TestDeprecationIsAnnounced(t *testing.T) {
 		h := headers("/patients/1", open, status)
 		if h.Get("Deprecation") != "@1803859200" || h.Get("Sunset") != "Fri, 31 Dec 2027 00:00:00 GMT" ||
 			h.Get("Link") != `</docs#tag/patients/GET/patients/%7Bid%7D>; rel="deprecation"; type="text/html"` {
-			t.Errorf("deprecated, answered %d: %v", status, h)
+			t.Errorf("deprecated operation, answered %d: headers %v, want Deprecation, Sunset and a Link to its documentation",
+				status, h)
 		}
 	}
 	if h := headers("/doctors/1", true, http.StatusNotFound); h.Get("Deprecation") != "" || h.Get("Sunset") != "" || h.Get("Link") != "" {
-		t.Errorf("not deprecated: %v", h)
+		t.Errorf("operation that is not deprecated: headers %v, want no Deprecation, Sunset or Link", h)
 	}
 }

@@ -27,18 +27,20 @@ func TestDocsLeadOn(t *testing.T) {
 	}
 	for _, path := range []string{"/docs/guide", "/docs/client", "/problems"} {
 		if !strings.Contains(doc.Info.Description, "]("+path+")") || !strings.Contains(page, `href="`+path+`"`) {
-			t.Errorf("%s is linked from the contract or the page only: %v", path, found)
+			t.Errorf("%s: want it linked from the contract's description and from the page, of all links %v",
+				path, found)
 		}
 	}
 	guide := f.Get("/docs/guide").Want(t, 200, "")
 	if kind := guide.Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" || !strings.HasPrefix(string(guide.Body), "# Build on MEMS") {
-		t.Errorf("%s %.40s", kind, guide.Body)
+		t.Errorf("guide: Content-Type %s, begins with %.40q; want text/plain and # Build on MEMS",
+			kind, guide.Body)
 	}
 	for _, link := range regexp.MustCompile(`\]\((/[^)]*)\)`).FindAllStringSubmatch(string(guide.Body), -1) {
 		f.Get(link[1]).Want(t, 200, "")
 	}
 	if script := string(f.Get("/docs/init.js").Body); !strings.Contains(script, "servers: [{ url: location.origin") {
-		t.Errorf("the page shows no address of this server: %s", script)
+		t.Errorf("/docs/init.js = %s, want this server's own address in it", script)
 	}
 	// Who has the contract as a file needs an address to fill in.
 	var usable bool
@@ -46,6 +48,6 @@ func TestDocsLeadOn(t *testing.T) {
 		usable = usable || strings.HasPrefix(s.URL, "https://") && s.Variables["host"] != nil
 	}
 	if !usable || doc.Servers[0].URL != "/" {
-		t.Errorf("servers %+v", doc.Servers)
+		t.Errorf("servers = %+v, want / first and an https address with a host to fill in", doc.Servers)
 	}
 }

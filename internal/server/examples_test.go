@@ -62,12 +62,12 @@ func TestExamplesAreExecuted(t *testing.T) {
 	}
 	for name := range stories {
 		if !known[name] {
-			t.Errorf("stories has %s, which is no example of the contract any more: take it out", name)
+			t.Errorf("stories has %s, which is no example of the contract; want it removed", name)
 		}
 	}
 	for name := range notExecuted {
 		if !known[name] {
-			t.Errorf("notExecuted has %s, which is no example of the contract any more: take it out", name)
+			t.Errorf("notExecuted has %s, which is no example of the contract; want it removed", name)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func requestsOf(t *testing.T, method, path string, parameters openapi3.Parameter
 		case p.In == openapi3.ParameterInQuery && p.Required && p.Example != nil:
 			query.Set(p.Name, exampleText(p.Example))
 		case p.Required:
-			t.Errorf("%s: give the parameter %s an example", op.OperationID, p.Name)
+			t.Errorf("%s: the required parameter %s has no example, want one", op.OperationID, p.Name)
 		case p.Name == "Idempotency-Key" || p.Name == "MEMS-Actor":
 			header.Set(p.Name, exampleText(p.Example))
 		case p.Example != nil:
@@ -139,7 +139,7 @@ func requestsOf(t *testing.T, method, path string, parameters openapi3.Parameter
 		all = append(all, request(op.OperationID, query, header, nil))
 	}
 	if len(all) == 0 {
-		t.Errorf("%s: give the request an example", op.OperationID)
+		t.Errorf("%s: the request body has no example, want one", op.OperationID)
 		return nil
 	}
 	slices.SortFunc(all, func(a, b exampleRequest) int { return strings.Compare(a.name, b.name) })
@@ -324,7 +324,8 @@ func TestExamplesOfAnswersAreValidated(t *testing.T) {
 						value := e.Value.Value
 						e.Value.Value = map[string]any{"id": "one"}
 						if err := doc.Paths.Value(path).Validate(t.Context()); err == nil {
-							t.Errorf("%s %s %s %s: the spoilt example %s was not noticed", method, path, status, mediaType, name)
+							t.Errorf("%s %s %s %s: validation accepts the spoilt example %s, want an error",
+								method, path, status, mediaType, name)
 						}
 						e.Value.Value = value
 						spoilt++
@@ -334,6 +335,6 @@ func TestExamplesOfAnswersAreValidated(t *testing.T) {
 		}
 	}
 	if spoilt < 20 {
-		t.Errorf("%d examples of answers were looked at", spoilt)
+		t.Errorf("spoilt %d examples of answers, want at least 20", spoilt)
 	}
 }

@@ -37,20 +37,22 @@ func TestFailuresOfAnOutageShareLines(t *testing.T) {
 			f.report(t.Context(), api.Problem{Status: 500, Type: "/problems/internal-error"}, "request_id", "c")
 		}
 		if got := lines(); len(got) != 4 || strings.Count(text.String(), `"request failed"`) != 4 {
-			t.Fatalf("at once:\n%s", text.String())
+			t.Fatalf("%d lines at first, want 4, each of a failed request:\n%s", len(got), text.String())
 		}
 		f.report(t.Context(), unavailable, "request_id", "last", "cause", "gone")
 		time.Sleep(failureWindow)
 		if got := lines(); len(got) != 5 || !strings.Contains(got[4], "request_id=last") || !strings.Contains(got[4], "requests=1000") {
-			t.Fatalf("after a window:\n%s", text.String())
+			t.Fatalf("%d lines after a window, want a fifth with request_id=last and requests=1000:\n%s",
+				len(got), text.String())
 		}
 		time.Sleep(failureWindow)
 		if got := lines(); len(got) != 5 || len(f.repeated) != 0 { // lines waits until the window has closed
-			t.Errorf("after a quiet window %d are open:\n%s", len(f.repeated), text.String())
+			t.Errorf("%d lines and %d open failures after a quiet window, want 5 and none:\n%s",
+				len(got), len(f.repeated), text.String())
 		}
 		f.report(t.Context(), unavailable, "request_id", "again")
 		if got := lines(); len(got) != 6 || !strings.Contains(got[5], "request_id=again") {
-			t.Errorf("a new outage:\n%s", text.String())
+			t.Errorf("%d lines after a new outage, want a sixth with request_id=again:\n%s", len(got), text.String())
 		}
 		time.Sleep(failureWindow)
 	})

@@ -61,7 +61,7 @@ func TestFHIRBookPassesOver(t *testing.T) {
 			var booked api.FhirAppointment
 			r.Decode(t, &booked)
 			if strings.Contains(string(r.Body), "words") || booked.Description == nil || *booked.Description != "what for" {
-				t.Errorf("%s", r.Body)
+				t.Errorf("booked: %s, want the description %q and no words for staff", r.Body, "what for")
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func TestFHIRBookPassesOver(t *testing.T) {
 		var outcome api.FhirOperationOutcome
 		held(t, fhirBook(f.Client, sent).Want(t, 422, "validation-failed")).Decode(t, &outcome)
 		if len(outcome.Issue) == 0 || outcome.Issue[0].Expression[0] != name {
-			t.Errorf("%s: %+v", name, outcome)
+			t.Errorf("$book with a wrong %s: outcome %+v, want its expression in the first issue", name, outcome)
 		}
 	}
 	// An idempotency key knows both forms of one booking for the same.
@@ -98,7 +98,8 @@ func TestFHIRBookPassesOver(t *testing.T) {
 		Body: object{"resourceType": "Parameters", "parameter": []object{{"name": "appt-resource", "resource": sent}}},
 	}).Want(t, 201, "")
 	if once.Header.Get("Location") != again.Header.Get("Location") {
-		t.Errorf("booked twice: %s, %s", once.Header.Get("Location"), again.Header.Get("Location"))
+		t.Errorf("$book with the same key: Location %s, then %s; want the same",
+			once.Header.Get("Location"), again.Header.Get("Location"))
 	}
 }
 
@@ -126,12 +127,12 @@ func TestFHIRRefusalNamesAlternatives(t *testing.T) {
 		case e.ValueReference != nil && e.URL == "urn:mems:alternative":
 			free = append(free, e.ValueReference.Reference)
 			if !strings.Contains(*issue.Diagnostics, e.ValueReference.Reference) {
-				t.Errorf("diagnostics do not say %s: %s", e.ValueReference.Reference, *issue.Diagnostics)
+				t.Errorf("diagnostics %q, want %s in them", *issue.Diagnostics, e.ValueReference.Reference)
 			}
 		}
 	}
 	if conflict == nil || !conflict.Start.Equal(time.Date(2027, 3, 2, 9, 0, 0, 0, time.UTC)) || len(free) == 0 || !strings.Contains(*issue.Diagnostics, "2027-03-02T09:00:00Z") {
-		t.Fatalf("%+v", issue)
+		t.Fatalf("issue of a taken time: %+v, want the conflict at 2027-03-02T09:00:00Z and free times", issue)
 	}
 	delete(body, "start")
 	delete(body, "end")
@@ -141,14 +142,14 @@ func TestFHIRRefusalNamesAlternatives(t *testing.T) {
 	delete(body, "slot")
 	body["start"], body["end"] = "2027-03-03T18:00:00Z", "2027-03-03T18:30:00Z"
 	if r := held(t, fhirBook(f.Client, body).Want(t, 409, "outside-working-hours")); !strings.Contains(string(r.Body), "urn:mems:alternative") {
-		t.Errorf("%s", r.Body)
+		t.Errorf("$book outside working hours: %s, want alternatives", r.Body)
 	}
 	gone, stays := f.patient(), f.patient()
 	f.Post(fmt.Sprintf("/patients/%d/merge", stays), object{"duplicate_id": gone}).Want(t, 200, "")
 	body["start"], body["end"] = "2027-03-03T10:00:00Z", "2027-03-03T10:30:00Z"
 	body["participant"] = actors(fmt.Sprintf("Patient/%d", gone), fmt.Sprintf("Practitioner/%d", doctor))
 	if r := held(t, fhirBook(f.Client, body)); r.Status == 409 && !strings.Contains(string(r.Body), fmt.Sprintf("Patient/%d", stays)) {
-		t.Errorf("%s", r.Body)
+		t.Errorf("$book for a merged patient = %d %s, want the survivor Patient/%d in a 409", r.Status, r.Body, stays)
 	}
 }
 

@@ -38,7 +38,8 @@ func TestFHIRFormats(t *testing.T) {
 		for _, path := range []string{patient, "/fhir/Patient", "/fhir/metadata", "/fhir/Slot"} {
 			r := held(t, f.Send(contracttest.Request{Method: "GET", Path: path, Header: http.Header{"Accept": {accept}}}))
 			if r.Status != status || r.Header.Get("Content-Type") != "application/fhir+json" {
-				t.Errorf("%s, Accept %s: %d %s", path, accept, r.Status, r.Header.Get("Content-Type"))
+				t.Errorf("%s with Accept %q = %d %s, want %d application/fhir+json",
+					path, accept, r.Status, r.Header.Get("Content-Type"), status)
 			}
 		}
 	}
@@ -51,7 +52,7 @@ func TestFHIRFormats(t *testing.T) {
 			// It counts instead of Accept.
 			r := held(t, f.Send(contracttest.Request{Method: "GET", Path: path + "?_format=" + format, Header: http.Header{"Accept": {"application/fhir+json"}}}))
 			if r.Status != status {
-				t.Errorf("%s?_format=%s: %d", path, format, r.Status)
+				t.Errorf("%s?_format=%s = %d, want %d", path, format, r.Status, status)
 			}
 		}
 	}
@@ -117,10 +118,10 @@ func TestFHIRErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := held(t, f.Send(contracttest.Request{Method: test.method, Path: test.path, Body: test.body, Header: test.header}))
 			if r.Status != test.status || r.Type() == "" {
-				t.Errorf("%d %s", r.Status, r.Body)
+				t.Errorf("answer = %d %s, want %d with a problem", r.Status, r.Body, test.status)
 			}
 			if r.Status == 405 && r.Header.Get("Allow") == "" {
-				t.Error("405 without Allow")
+				t.Errorf("405 without Allow, want the methods: headers %v", r.Header)
 			}
 		})
 	}
@@ -134,7 +135,7 @@ func TestFHIRErrors(t *testing.T) {
 	nobody := contracttest.New(t, limited.url)
 	held(t, nobody.Get("/fhir/Patient").Want(t, 401, "unauthenticated"))
 	if r := held(t, nobody.Get("/fhir/Patient").Want(t, 429, "rate-limited")); r.Header.Get("Retry-After") == "" {
-		t.Error("429 without Retry-After")
+		t.Errorf("429 without Retry-After, want it: headers %v", r.Header)
 	}
 }
 
@@ -157,16 +158,16 @@ func TestFHIRReferences(t *testing.T) {
 		{"Schedule", "actor", fmt.Sprintf("%sPractitioner/%d", own, doctor)},
 	} {
 		if got := found(t, f.fhirs(test.path, test.parameter, test.value)); len(got) != 1 {
-			t.Errorf("%s?%s=%s: %v", test.path, test.parameter, test.value, got)
+			t.Errorf("%s?%s=%s finds %v, want one", test.path, test.parameter, test.value, got)
 		}
 	}
 	for _, value := range []string{fmt.Sprintf("%sSchedule/%d", own, doctor), fmt.Sprintf("Schedule/%d,%sSchedule/%d", doctor, own, doctor)} {
 		if got := found(t, f.fhirs("Slot", "schedule", value, "start", "2027-03-03", "_count", "3")); len(got) != 3 {
-			t.Errorf("slots of %s: %v", value, got)
+			t.Errorf("slots of schedule %s = %v, want 3", value, got)
 		}
 	}
 	if got := found(t, f.fhirs("Appointment/$find", "practitioner", fmt.Sprintf("%sPractitioner/%d", own, doctor), "start", "2027-03-03", "_count", "3")); len(got) != 3 {
-		t.Errorf("proposals: %v", got)
+		t.Errorf("$find proposes %v, want 3", got)
 	}
 	for _, value := range []string{
 		"https://elsewhere.example.org/fhir/Patient/1", "urn:uuid:6b7a0f2c-4b0b-4c88-9a0f-1f3f2f1f7a11", "#patient", "Practitioner/1", "Location/1",
@@ -187,7 +188,7 @@ func TestFHIRReferences(t *testing.T) {
 	held(t, fhirBook(f.Client, body).Want(t, 201, ""))
 	body["participant"] = actors("https://elsewhere.example.org/fhir/Patient/1")
 	if r := held(t, fhirBook(f.Client, body).Want(t, 422, "validation-failed")); !strings.Contains(string(r.Body), "leads to another server") {
-		t.Errorf("%s", r.Body)
+		t.Errorf("reference to another server: %s, want a refusal that says so", r.Body)
 	}
 }
 
@@ -236,13 +237,13 @@ func TestFHIRSearches(t *testing.T) {
 	f.doctor()
 	first, second := f.booked(patient, doctor, "2027-03-02T09:00:00Z", 30), f.booked(patient, doctor, "2027-03-03T09:00:00Z", 30)
 	if got := found(t, f.fhirs("Appointment", "_id", fmt.Sprintf("%d,%d", second.ID, first.ID))); len(got) != 2 {
-		t.Errorf("appointments: %v", got)
+		t.Errorf("appointments by two ids = %v, want both", got)
 	}
 	if got := found(t, f.fhirs("Practitioner", "_id", fmt.Sprintf("%d,77777", doctor))); len(got) != 1 {
-		t.Errorf("practitioners: %v", got)
+		t.Errorf("practitioners by a known and an unknown id = %v, want one", got)
 	}
 	if got := found(t, f.fhirs("Schedule", "_id", "1,2")); len(got) != 2 {
-		t.Errorf("schedules: %v", got)
+		t.Errorf("schedules by two ids = %v, want both", got)
 	}
 	day := fmt.Sprintf("start=2027-03-04&schedule=%d", doctor)
 	for query, want := range map[string]int64{
@@ -268,7 +269,7 @@ func TestFHIRSearches(t *testing.T) {
 	var bundle api.FhirPatientBundle
 	held(t, f.With("Prefer", "return=minimal; handling=lenient").Get("/fhir/Patient?surname=x&birthdate=1981")).Want(t, 200, "").Decode(t, &bundle)
 	if len(bundle.Entry) != 1 || strings.Contains(bundle.Link[0].URL, "surname") || !strings.Contains(bundle.Link[0].URL, "birthdate=1981") {
-		t.Errorf("%+v", bundle)
+		t.Errorf("bundle: %+v, want one entry and a link that omits surname and keeps birthdate", bundle)
 	}
 	held(t, f.With("Prefer", "handling=lenient").Get("/fhir/Patient?birthdate=x").Want(t, 422, "validation-failed"))
 }
@@ -309,14 +310,14 @@ func TestFHIRCapabilitiesAreExact(t *testing.T) {
 			}
 		}
 		if !slices.Equal(listed, taken) {
-			t.Errorf("%s: lists %v, takes %v", kind, listed, taken)
+			t.Errorf("%s: the statement lists %v, want what the server takes: %v", kind, listed, taken)
 		}
 		f.fhirs(kind, "no-such-parameter", "1").Want(t, 422, "validation-failed")
 	}
 	served["/fhir/metadata"] = true
 	for path := range doc.Paths.Map() {
 		if strings.HasPrefix(path, "/fhir") != served[path] {
-			t.Errorf("%s: stated %t", path, served[path])
+			t.Errorf("%s: in the capability statement %t, want %t", path, served[path], strings.HasPrefix(path, "/fhir"))
 		}
 	}
 	for _, format := range s.Format {
@@ -339,7 +340,8 @@ func TestFHIRCapabilitiesAreExact(t *testing.T) {
 			held(t, contracttest.New(t, secured.url).Get("/fhir/metadata")).Want(t, 200, "").Decode(t, &s)
 			security := s.Rest[0].Security
 			if (len(security.Service) == 1) != test.oauth || security.Cors != test.cors || !strings.Contains(security.Description, test.says) {
-				t.Errorf("%+v", security)
+				t.Errorf("security = %+v, want OAuth %t, CORS %t and a description with %q",
+					security, test.oauth, test.cors, test.says)
 			}
 		})
 	}
@@ -369,7 +371,7 @@ func TestFHIRFindsMergedPatients(t *testing.T) {
 			t.Errorf("%s=%s finds %+v, want %s", test.parameter, test.value, bundle.Entry, test.want)
 		}
 		if test.value == old && (len(bundle.Entry) != 1 || bundle.Entry[0].Resource.Link[0].Other.Reference != "Patient/"+now) {
-			t.Errorf("%+v does not lead to %s", bundle.Entry, now)
+			t.Errorf("search by the old id: %+v, want one entry that links to Patient/%s", bundle.Entry, now)
 		}
 	}
 }

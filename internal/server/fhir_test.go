@@ -25,7 +25,7 @@ func (f *fixture) fhirs(path string, query ...string) *contracttest.Response {
 func held(t testing.TB, r *contracttest.Response) *contracttest.Response {
 	t.Helper()
 	if err := r4.Validate(r.Body); err != nil {
-		t.Errorf("%v\n%s", err, r.Body)
+		t.Errorf("validate against FHIR R4: %v, want no error:\n%s", err, r.Body)
 	}
 	return r
 }
@@ -61,7 +61,8 @@ func found(t testing.TB, r *contracttest.Response) []string {
 	for _, e := range bundle.Entry {
 		ids = append(ids, e.Resource.ID)
 		if e.Resource.ID != "" && !strings.HasSuffix(e.FullURL, "/fhir/"+e.Resource.ResourceType+"/"+e.Resource.ID) {
-			t.Errorf("%s is said to be at %s", e.Resource.ID, e.FullURL)
+			t.Errorf("fullUrl of %s %s = %s, want it to end with its type and id",
+				e.Resource.ResourceType, e.Resource.ID, e.FullURL)
 		}
 	}
 	return ids
@@ -73,7 +74,7 @@ func TestFHIRCapabilities(t *testing.T) {
 	var s api.FhirCapabilityStatement
 	f.fhirs("metadata").Want(t, 200, "").Decode(t, &s)
 	if s.Implementation.URL != f.url+"/fhir" {
-		t.Errorf("is said to be at %s", s.Implementation.URL)
+		t.Errorf("implementation.url = %s, want %s/fhir", s.Implementation.URL, f.url)
 	}
 	for _, r := range s.Rest[0].Resource {
 		for _, i := range r.Interaction {
@@ -86,7 +87,7 @@ func TestFHIRCapabilities(t *testing.T) {
 						"actor": "Practitioner/1", "patient": "Patient/1", "practitioner": "Practitioner/1", "schedule": "Schedule/1", "service-type": "1",
 						"duration": "30", "start": "ge2027-03-01", "date": "2027-03-01", "status": map[bool]string{true: "free", false: "booked"}[r.Type == "Slot"],
 					}[p.Name]); a.Status != 200 {
-						t.Errorf("%s?%s: %s", r.Type, p.Name, a.Body)
+						t.Errorf("search %s by %s: %d %s, want 200", r.Type, p.Name, a.Status, a.Body)
 					}
 				}
 			case "read":
@@ -97,7 +98,8 @@ func TestFHIRCapabilities(t *testing.T) {
 		}
 	}
 	if len(s.Rest[0].Resource) != 5 || len(s.Rest[0].Resource[0].Operation) != 2 {
-		t.Errorf("%+v", s.Rest[0].Resource)
+		t.Errorf("resources of the capability statement = %+v, want 5, the first with 2 operations",
+			s.Rest[0].Resource)
 	}
 }
 
@@ -161,7 +163,7 @@ func TestFHIRPeople(t *testing.T) {
 			}
 		}
 		if !slices.Equal(seen, []string{ann, tom}) {
-			t.Errorf("pages have %v", seen)
+			t.Errorf("patients on all pages = %v, want %v", seen, []string{ann, tom})
 		}
 		f.fhirs("Patient", "cursor", "AAAA").Want(t, 422, "validation-failed")
 	})
@@ -170,12 +172,12 @@ func TestFHIRPeople(t *testing.T) {
 		var p api.FhirPatient
 		f.fhirs("Patient/"+eve).Want(t, 200, "").Decode(t, &p)
 		if p.Active || len(p.Link) != 1 || p.Link[0].Other.Reference != "Patient/"+ann {
-			t.Errorf("%+v", p)
+			t.Errorf("merged patient: %+v, want it inactive with a link to Patient/%s", p, ann)
 		}
 		r := f.fhirs("Patient/"+ann).Want(t, 200, "")
 		r.Decode(t, &p)
 		if r.Header.Get("ETag") != `W/"`+p.Meta.VersionID+`"` {
-			t.Errorf("version %s, tag %s", p.Meta.VersionID, r.Header.Get("ETag"))
+			t.Errorf("ETag = %s, want the version %s", r.Header.Get("ETag"), p.Meta.VersionID)
 		}
 	})
 	t.Run("Doctors", func(t *testing.T) {
@@ -249,7 +251,7 @@ func TestFHIRAppointments(t *testing.T) {
 				t.Errorf("found %v, want %v", got, test.want)
 			}
 			if strings.Contains(string(r.Body), "SECRET") {
-				t.Errorf("%s", r.Body)
+				t.Errorf("answer: %s, want it without notes", r.Body)
 			}
 		})
 	}
@@ -257,7 +259,8 @@ func TestFHIRAppointments(t *testing.T) {
 	var a api.FhirAppointment
 	f.fhirs(fmt.Sprintf("Appointment/%d", other.ID)).Want(t, 200, "").Decode(t, &a)
 	if a.Status != "cancelled" || a.CancelationReason.Coding[0].Code != "pat" || a.Participant[1].Actor.Display == nil {
-		t.Errorf("%+v", a)
+		t.Errorf("cancelled appointment: %+v, want status cancelled, the reason pat and the practitioner's name",
+			a)
 	}
 }
 
@@ -279,17 +282,17 @@ func TestFHIRSlots(t *testing.T) {
 		t.Fatalf("found %v, want %v", got, want)
 	}
 	if got := slots(append(day, "duration", "60")...); !slices.Equal(got, []string{fmt.Sprintf("%d-20270302T0800Z-60", doctor)}) {
-		t.Errorf("hours: %v", got)
+		t.Errorf("slots of an hour = %v, want the one at 08:00 of doctor %d", got, doctor)
 	}
 	if got := slots("start", "ge2027-03-02", "start", "lt2027-03-03", "specialty", "cardiology", "_count", "1"); !slices.Equal(got, []string{fmt.Sprintf("%d-20270302T0800Z-30", colleague)}) {
-		t.Errorf("of the colleague: %v", got)
+		t.Errorf("first slot by specialty = %v, want the one at 08:00 of doctor %d", got, colleague)
 	}
 	if got := slots("schedule", schedule, "_count", "2"); len(got) != 2 {
-		t.Errorf("in two weeks from now: %v", got)
+		t.Errorf("slots of %s without a start = %v, want 2", schedule, got)
 	}
 	for _, nothing := range [][]string{{"schedule", "Schedule/999999"}, {"service-type", "999999"}, {"start", "2020-01"}} {
 		if got := slots(nothing...); len(got) != 0 {
-			t.Errorf("%v: %v", nothing, got)
+			t.Errorf("slots by %v = %v, want none", nothing, got)
 		}
 	}
 	f.fhirs("Slot", "start", "ge2027-01-01", "start", "lt2027-06-01").Want(t, 422, "validation-failed")
@@ -300,11 +303,11 @@ func TestFHIRSlots(t *testing.T) {
 		return string(s.Status)
 	}
 	if got := status(want[1]); got != "free" {
-		t.Errorf("a slot that was found is %s", got)
+		t.Errorf("status of a slot that was found = %s, want free", got)
 	}
 	proposals := f.fhirs("Appointment/$find", "start", "2027-03-02", "practitioner", fmt.Sprintf("Practitioner/%d", doctor))
 	if got := found(t, proposals); len(got) != 3 {
-		t.Errorf("%d proposals", len(got))
+		t.Errorf("proposals = %v, want 3", got)
 	}
 	patient := f.patient()
 	t.Run("Book", func(t *testing.T) {
@@ -319,13 +322,13 @@ func TestFHIRSlots(t *testing.T) {
 		var a api.FhirAppointment
 		f.fhirs(strings.TrimPrefix(r.Header.Get("Location"), "/fhir/")).Want(t, 200, "").Decode(t, &a)
 		if a.Status != "booked" || !a.Start.Equal(proposal.Start) || a.MinutesDuration != 30 {
-			t.Errorf("%+v", a)
+			t.Errorf("booked proposal: %+v, want status booked, start %s, 30 minutes", a, proposal.Start)
 		}
 		if got := status(want[1]); got != "busy" {
-			t.Errorf("a slot that was booked is %s", got)
+			t.Errorf("status of a slot that was booked = %s, want busy", got)
 		}
 		if got := slots(day...); len(got) != 0 {
-			t.Errorf("free after the booking: %v", got)
+			t.Errorf("slots after the booking = %v, want none", got)
 		}
 		held(t, fhirBook(f.Client, body).Want(t, 409, "doctor-overlap"))
 		body["participant"] = actors("Patient/999999")
@@ -363,7 +366,7 @@ func TestFHIRBookRace(t *testing.T) {
 	all.Wait()
 	slices.Sort(statuses)
 	if statuses[0] != 201 || statuses[1] != 409 || statuses[many-1] != 409 {
-		t.Errorf("answered %v", statuses)
+		t.Errorf("statuses of %d concurrent bookings = %v, want one 201 and 409 for the rest", many, statuses)
 	}
 }
 
@@ -377,7 +380,7 @@ func TestFHIRReach(t *testing.T) {
 	foreign := s.booked(unseen, other, "2027-03-02T09:00:00Z", 30)
 	doctor, _ := s.key("doctor", object{"doctor_id": mine})
 	if got := found(t, held(t, doctor.Get("/fhir/Appointment", "date", "2027-03-02"))); !slices.Equal(got, []string{fmt.Sprint(visit.ID)}) {
-		t.Errorf("a doctor sees %v", got)
+		t.Errorf("appointments that a doctor sees = %v, want [%d]", got, visit.ID)
 	}
 	held(t, doctor.Get(fmt.Sprintf("/fhir/Appointment/%d", foreign.ID)).Want(t, 404, "appointment-not-found"))
 	held(t, doctor.Get(fmt.Sprintf("/fhir/Patient/%d", unseen)).Want(t, 404, "patient-not-found"))

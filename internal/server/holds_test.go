@@ -43,12 +43,13 @@ func TestHolds(t *testing.T) {
 	}
 	h := f.held(doctor, start, nil)
 	if !h.ExpiresAt.Equal(now.Add(2 * time.Minute)) {
-		t.Errorf("expires %s", h.ExpiresAt)
+		t.Errorf("expires_at = %s, want %s", h.ExpiresAt, now.Add(2*time.Minute))
 	}
 	t.Run("BusyForOthers", func(t *testing.T) {
 		p := f.problem(book(nil), 409, "doctor-overlap")
 		if !p.Conflict.StartTime.Equal(at(start)) || !strings.Contains(p.Detail, "held for another booking") || p.Held == nil || !*p.Held {
-			t.Errorf("conflict %+v, %s", p.Conflict, p.Detail)
+			t.Errorf("conflict %+v, held %v, detail %q; want the held time from %s",
+				p.Conflict, p.Held, p.Detail, start)
 		}
 		f.hold(doctor, "2027-03-02T10:15:00Z", nil).Want(t, 409, "doctor-overlap")
 		f.booked(patient, doctor, "2027-03-02T10:30:00Z", 30)
@@ -92,7 +93,7 @@ func TestHolds(t *testing.T) {
 		doctor := f.doctor()
 		h := f.held(doctor, start, object{"type_id": kind, "duration_minutes": nil})
 		if h.RoomID.MustGet() != room {
-			t.Errorf("room %v", h.RoomID)
+			t.Errorf("room of the hold = %v, want %d", h.RoomID, room)
 		}
 		f.bookWith(f.doctor(), start, object{"room_id": room}).Want(t, 409, "room-overlap")
 		f.bookWith(f.doctor(), "2027-03-02T09:20:00Z", object{"room_id": room}).Want(t, 409, "room-overlap") // its buffer
@@ -158,7 +159,7 @@ func TestHoldRace(t *testing.T) {
 			answers["201 "]++
 		})
 		if answers["201 "] != 1 || answers["409 doctor-overlap"] != 2*len(patients)-1 {
-			t.Errorf("answers %v", answers)
+			t.Errorf("answers = %v, want one 201 and %d of 409 doctor-overlap", answers, 2*len(patients)-1)
 		}
 	}
 }
@@ -177,17 +178,18 @@ func TestOverride(t *testing.T) {
 		f.bookWith(doctor, evening, override("patient-overlap")).Want(t, 409, "outside-working-hours")
 		a := f.bookedWith(doctor, evening, override("outside-working-hours", "patient-overlap"))
 		if a.Override == nil || !slices.Equal(a.Override.Rules, []api.AppointmentOverrideRules{"outside-working-hours"}) || a.Override.Reason == nil || *a.Override.Reason != "Emergency." {
-			t.Errorf("%+v: only what was broken is kept", a.Override)
+			t.Errorf("override = %+v, want only the broken rule outside-working-hours, and the reason %q",
+				a.Override, "Emergency.")
 		}
 		var history api.AppointmentHistory
 		f.Get(fmt.Sprintf("/appointments/%d/history", a.ID)).Want(t, 200, "").Decode(t, &history)
 		if note := history.Items[0].Note.MustGet(); note != "Emergency." {
-			t.Errorf("note %q", note)
+			t.Errorf("note in the history = %q, want %q", note, "Emergency.")
 		}
 	})
 	t.Run("NotNeeded", func(t *testing.T) {
 		if a := f.bookedWith(doctor, morning, override("outside-working-hours", "doctor-overlap")); a.Override != nil {
-			t.Errorf("%+v", a.Override)
+			t.Errorf("override where no rule is broken = %+v, want none", a.Override)
 		}
 	})
 	t.Run("DoctorOverlap", func(t *testing.T) {
@@ -196,7 +198,7 @@ func TestOverride(t *testing.T) {
 		f.bookWith(doctor, morning, nil).Want(t, 409, "doctor-overlap")
 		a := f.bookedWith(doctor, "2027-03-02T10:15:00Z", override("doctor-overlap"))
 		if a.Override == nil || a.Override.Rules[0] != "doctor-overlap" {
-			t.Errorf("%+v", a)
+			t.Errorf("override = %+v, want doctor-overlap", a.Override)
 		}
 		f.bookWith(doctor, "2027-03-02T10:20:00Z", override("doctor-overlap")).Want(t, 409, "doctor-overlap") // over two
 		f.bookedWith(doctor, "2027-03-02T10:30:00Z", override("doctor-overlap"))                              // over the second alone
@@ -212,7 +214,7 @@ func TestOverride(t *testing.T) {
 		members["patient_id"] = patient
 		f.bookWith(f.doctor(), morning, object{"patient_id": patient}).Want(t, 409, "patient-overlap")
 		if a := f.bookedWith(f.doctor(), morning, members); a.Override == nil || a.Override.Rules[0] != "patient-overlap" {
-			t.Errorf("%+v", a)
+			t.Errorf("override = %+v, want patient-overlap", a.Override)
 		}
 	})
 	t.Run("Reschedule", func(t *testing.T) {
@@ -224,12 +226,12 @@ func TestOverride(t *testing.T) {
 		var moved api.Appointment
 		f.Post(path, body).Want(t, 200, "").Decode(t, &moved)
 		if moved.Override == nil {
-			t.Errorf("%+v", moved)
+			t.Errorf("rescheduled: %+v, want an override", moved)
 		}
 		var back api.Appointment
 		f.Post(path, object{"start_time": "2027-03-04T10:00:00Z"}).Want(t, 200, "").Decode(t, &back)
 		if back.Override != nil {
-			t.Errorf("%+v", back)
+			t.Errorf("rescheduled back: override %+v, want none", back.Override)
 		}
 	})
 	t.Run("Refused", func(t *testing.T) {

@@ -69,11 +69,11 @@ func TestLinksFollowNoForeignHost(t *testing.T) {
 		// Not even a refusal repeats a Host.
 		_, body = send(t, "GET", tc.s.url+"/fhir/Appointment?patient=https://elsewhere.example/fhir/Patient/1", tc.host, key)
 		if strings.Contains(body, "evil.example") {
-			t.Errorf("asked as %s: %s", tc.host, body)
+			t.Errorf("body for the host %s: %s, want it without evil.example", tc.host, body)
 		}
 		// A reference to a record by the address that the client called is understood.
 		if status, body := send(t, "GET", tc.s.url+"/fhir/Appointment?patient=http://"+tc.host+"/fhir/Patient/1", tc.host, key); status != 200 {
-			t.Errorf("asked as %s for a record there: %d %s", tc.host, status, body)
+			t.Errorf("search by a reference to a record at the called host %s = %d %s, want 200", tc.host, status, body)
 		}
 	}
 }

@@ -38,14 +38,14 @@ func TestViolationsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			answer := f.Send(r).Want(t, 422, "validation-failed")
 			if n := len(answer.Violations(t)); n == 0 || n > 1000 || len(answer.Body) > 256<<10 {
-				t.Errorf("%d violations in %d bytes", n, len(answer.Body))
+				t.Errorf("%d violations in %d bytes, want 1 to 1000 in at most 256 KiB", n, len(answer.Body))
 			}
 		})
 	}
 	// What is missing is not pushed out by what is too much.
 	vs := f.Post("/patients", body.String()).Violations(t)
 	if !slices.Contains(vs, "#/last_name required") {
-		t.Error("the missing last_name is not among them")
+		t.Errorf("violations = %v, want \"#/last_name required\" among them", vs)
 	}
 }
 
@@ -60,19 +60,19 @@ func TestWhatIsEchoedIsAURI(t *testing.T) {
 		r.Decode(t, &p)
 		pointer := *p.Errors[0].Pointer
 		if strings.ContainsFunc(pointer, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' }) {
-			t.Errorf("%.20q: pointer %q is no URI fragment", name, pointer)
+			t.Errorf("member %.20q: pointer %q, want a URI fragment", name, pointer)
 		}
 		fragment, err := url.PathUnescape(pointer)
 		want := "#/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 		if err != nil || fragment != want && len(name) < 100 {
-			t.Errorf("%.20q: pointer %q reads %q (%v)", name, pointer, fragment, err)
+			t.Errorf("member %.20q: pointer %q decodes to %q (%v), want %q", name, pointer, fragment, err, want)
 		}
 	}
 	for _, path := range []string{"/none/" + strings.Repeat("%C3%A4", 300), "/none/" + strings.Repeat("a", 3000)} {
 		var p api.Problem
 		f.Get(path).Want(t, 404, "not-found").Decode(t, &p)
 		if _, err := url.Parse(p.Instance); err != nil || strings.ContainsFunc(p.Instance, func(c rune) bool { return c > '~' }) {
-			t.Errorf("instance %q is no URI reference (%v)", p.Instance, err)
+			t.Errorf("instance %q (%v), want a URI reference", p.Instance, err)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestBodySizes(t *testing.T) {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("chunked: %d", answer.StatusCode)
+		t.Errorf("chunked body that is too large = %d, want 413", answer.StatusCode)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestForgedCursors(t *testing.T) {
 			cursor := base64.RawURLEncoding.EncodeToString(b)
 			r := f.Get(path, append(query, "limit", "1", "cursor", cursor)...).Want(t, 422, "validation-failed")
 			if vs := r.Violations(t); !slices.Equal(vs, []string{"cursor invalid"}) {
-				t.Errorf("violations %v", vs)
+				t.Errorf("violations = %v, want [cursor invalid]", vs)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestStrangeJSON(t *testing.T) {
 				t.Errorf("violations %v, want %s", vs, test.want)
 			}
 			if strings.Contains(string(r.Body), "99999") || !json.Valid(r.Body) {
-				t.Errorf("repeats the value: %.300s", r.Body)
+				t.Errorf("answer: %.300s, want valid JSON that does not repeat the value", r.Body)
 			}
 		})
 	}
@@ -264,7 +264,8 @@ func TestTextsThatNobodySees(t *testing.T) {
 		} {
 			r := f.Post(path, body).Want(t, 422, "validation-failed")
 			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") || !strings.Contains(string(r.Body), clinic.DetailBlank) {
-				t.Errorf("%s with %+q: %v %s", path, blank, vs, r.Body)
+				t.Errorf("%s with the blank text %+q: violations %v, %s; want one of pattern with %q",
+					path, blank, vs, r.Body, clinic.DetailBlank)
 			}
 		}
 	}
@@ -292,17 +293,19 @@ func TestUnreadableTexts(t *testing.T) {
 			"#/identifiers/0/value": f.Post("/patients", object{"first_name": "A", "last_name": "B", "identifiers": []object{{"system": "ahv", "value": text}}}),
 		} {
 			if vs := r.Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || vs[0] != name+" pattern" || !strings.Contains(string(r.Body), clinic.DetailUnreadable) {
-				t.Errorf("%s with %U: %v %s", name, []rune(c)[0], vs, r.Body)
+				t.Errorf("%s with %U: violations %v, %s; want one of pattern with %q",
+					name, []rune(c)[0], vs, r.Body, clinic.DetailUnreadable)
 			}
 		}
 		if r := f.Get("/fhir/Patient?name=" + url.QueryEscape(text)); r.Status != 422 || !strings.Contains(string(r.Body), clinic.DetailUnreadable) {
-			t.Errorf("FHIR with %U: %d %s", []rune(c)[0], r.Status, r.Body)
+			t.Errorf("FHIR search with %U = %d %s, want 422 with %q",
+				[]rune(c)[0], r.Status, r.Body, clinic.DetailUnreadable)
 		}
 	}
 	for _, c := range search {
 		for _, path := range []string{"/patients?q=", "/patients?name=", "/doctors?specialization=", "/audit?subject="} {
 			if vs := f.Get(path+url.QueryEscape("a"+c+"b")).Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
-				t.Errorf("%s with %U: %v", path, []rune(c)[0], vs)
+				t.Errorf("%s with %U: violations %v, want one of pattern", path, []rune(c)[0], vs)
 			}
 		}
 	}
@@ -322,7 +325,7 @@ func TestControlsAreRefused(t *testing.T) {
 		} {
 			r := f.Post(path, body).Want(t, 422, "validation-failed")
 			if vs := r.Violations(t); len(vs) != 1 || !strings.HasSuffix(vs[0], " pattern") {
-				t.Errorf("%s with %+q: %v", path, text, vs)
+				t.Errorf("%s with %+q: violations %v, want one of pattern", path, text, vs)
 			}
 		}
 	}
@@ -351,7 +354,7 @@ func TestChunksEndTheConnection(t *testing.T) {
 		all, err := io.ReadAll(conn)
 		_ = conn.Close()
 		if err != nil || strings.Count(string(all), "HTTP/1.1 ") != 1 || !strings.Contains(string(all), "Connection: close") {
-			t.Errorf("%q: %v\n%s", lengths, err, all)
+			t.Errorf("request with the headers %q: %v\n%s\nwant one answer and a closed connection", lengths, err, all)
 		}
 	}
 }

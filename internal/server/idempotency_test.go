@@ -24,7 +24,7 @@ func once(c *contracttest.Client, key, path string, body any) *contracttest.Resp
 func same(t *testing.T, first, again *contracttest.Response) {
 	t.Helper()
 	if first.Status != again.Status {
-		t.Errorf("first %d %s, again %d %s", first.Status, first.Body, again.Status, again.Body)
+		t.Errorf("replay = %d %s, want %d %s", again.Status, again.Body, first.Status, first.Body)
 		return
 	}
 	if first.Status >= 400 {
@@ -34,12 +34,12 @@ func same(t *testing.T, first, again *contracttest.Response) {
 			delete(members[i], "request_id") // of its own
 		}
 		if diff := cmp.Diff(members[0], members[1]); diff != "" {
-			t.Errorf("(-first +again)\n%s", diff)
+			t.Errorf("replayed problem (-first +replayed):\n%s", diff)
 		}
 		return
 	}
 	if string(first.Body) != string(again.Body) || first.Header.Get("Location") != again.Header.Get("Location") || first.Header.Get("ETag") != again.Header.Get("ETag") {
-		t.Errorf("first %s %s, again %s %s", first.Header, first.Body, again.Header, again.Body)
+		t.Errorf("replay = %s %s, want %s %s", again.Header, again.Body, first.Header, first.Body)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	again := f.problem(once(f.Client, "k2", "/appointments", clash), 409, "doctor-overlap")
 	if again.Conflict == nil || len(again.Alternatives) == 0 {
-		t.Errorf("%s, then %+v", refused.Body, again)
+		t.Errorf("replay of the refusal %s = %+v, want a conflict and alternatives", refused.Body, again)
 	}
 	once(f.Client, "k3", "/appointments", clash).Want(t, 201, "")
 
@@ -81,7 +81,7 @@ func TestIdempotencyKey(t *testing.T) {
 	once(f.Client, "k4", "/appointments", other).Want(t, 201, "")
 	for _, key := range []string{" ", "a b", "ä", strings.Repeat("k", 256)} {
 		if r := once(f.Client, key, "/appointments", body); r.Status != 422 || !strings.Contains(string(r.Body), "Idempotency-Key") {
-			t.Errorf("key %q: %d %s", key, r.Status, r.Body)
+			t.Errorf("Idempotency-Key %q = %d %s, want 422 about the Idempotency-Key", key, r.Status, r.Body)
 		}
 	}
 	// An answer is kept for 24 hours, and then the key is new.
@@ -102,7 +102,7 @@ func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	once(a, "k", "/patients", person).Want(t, 201, "").Decode(t, &one)
 	once(b, "k", "/patients", person).Want(t, 201, "").Decode(t, &two)
 	if one.ID == two.ID {
-		t.Error("one caller's key answered another's request")
+		t.Errorf("two callers with one key got the same patient %d, want one each", one.ID)
 	}
 	// A new key is shown in the repeated answer as well, and still lies nowhere.
 	key := object{"name": "x", "role": "partner"}
@@ -116,7 +116,7 @@ func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	}
 	for _, text := range answers {
 		if strings.Contains(text, made.Key) || strings.Contains(text, "Muster") {
-			t.Error("an answer is kept in plain text")
+			t.Errorf("stored answer: %q, want the key and the name encrypted", text)
 		}
 	}
 }
@@ -140,21 +140,22 @@ func TestIdempotencyRace(t *testing.T) {
 			case 409:
 				inUse.Add(1)
 				if !strings.Contains(string(r.Body), "idempotency-key-in-use") {
-					t.Errorf("%s", r.Body)
+					t.Errorf("409 of a request with the same key: %s, want idempotency-key-in-use", r.Body)
 				}
 			default:
-				t.Errorf("%d %s", r.Status, r.Body)
+				t.Errorf("request with the same key = %d %s, want 201 or 409", r.Status, r.Body)
 			}
 		})
 		given := slices.DeleteFunc(locations[:], func(l string) bool { return l == "" })
 		slices.Sort(given)
 		if made.Load() == 0 || len(slices.Compact(given)) != 1 {
-			t.Errorf("%d made, %d in use: %v", made.Load(), inUse.Load(), given)
+			t.Errorf("%d answered 201 and %d refused, with the locations %v; want at least one 201 and one location",
+				made.Load(), inUse.Load(), given)
 		}
 	}
 	var n int
 	if err := f.db.DB.Get(&n, `SELECT COUNT(*) FROM appointments`); err != nil || n != 10 {
-		t.Errorf("%d appointments, %v", n, err)
+		t.Errorf("%d appointments (%v), want 10: one for each key", n, err)
 	}
 }
 
@@ -178,7 +179,7 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 		before := f.entries()
 		same(t, first, once(f.Client, key, path, body))
 		if after := f.entries(); after != before {
-			t.Errorf("POST %s again was written down as a change", path)
+			t.Errorf("replay of POST %s: %d audit entries of changes, want %d as before", path, after, before)
 		}
 		return first
 	}

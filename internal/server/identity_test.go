@@ -46,7 +46,7 @@ func TestMRNAndIdentifiers(t *testing.T) {
 	f := setup(t, "UTC")
 	p := f.registered(object{"identifiers": []object{{"system": " ahv ", "value": "756.1"}, {"system": "Insurer", "value": "A-1"}, {"system": "ahv", "value": "756.1"}}})
 	if len(p.Mrn) < 8 || len(p.Identifiers) != 2 || p.Identifiers[1].System != "ahv" {
-		t.Errorf("%+v", p)
+		t.Errorf("patient = %+v, want an MRN and two identifiers, the second of ahv", p)
 	}
 	other := f.registered(nil)
 	for name, ids := range map[string][]int64{
@@ -56,25 +56,25 @@ func TestMRNAndIdentifiers(t *testing.T) {
 		"Both":      f.found("identifier_system", "Insurer", "identifier", "A-1", "name", "mus"),
 	} {
 		if !slices.Equal(ids, []int64{p.ID}) {
-			t.Errorf("%s finds %v", name, ids)
+			t.Errorf("search by %s = %v, want [%d]", name, ids, p.ID)
 		}
 	}
 	if ids := f.found("identifier_system", "ahv", "identifier", "756.2"); ids != nil {
-		t.Errorf("%v", ids)
+		t.Errorf("search by an unknown identifier = %v, want none", ids)
 	}
 	if ids := f.found("mrn", clinic.MRN(99_999)); ids != nil { // right, but nobody's
-		t.Errorf("%v", ids)
+		t.Errorf("search by an MRN of no patient = %v, want none", ids)
 	}
 	wrong := p.Mrn[:len(p.Mrn)-1] + string('0'+(p.Mrn[len(p.Mrn)-1]-'0'+1)%10)
 	if vs := f.Get("/patients", "mrn", wrong).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"mrn invalid"}) {
-		t.Errorf("%v", vs)
+		t.Errorf("MRN with a wrong check digit: violations %v, want [mrn invalid]", vs)
 	}
 	f.Get("/patients", "mrn", p.Mrn, "name", "a").Want(t, 422, "validation-failed")
 	f.Get("/patients", "identifier", "756.1").Want(t, 422, "validation-failed")
 
 	r := f.register(object{"identifiers": []object{{"system": "ahv", "value": "756.1"}}}).Want(t, 409, "identifier-taken")
 	if strings.Contains(string(r.Body), "Muster") {
-		t.Errorf("tells whose: %s", r.Body)
+		t.Errorf("409 identifier-taken: %s, want it without the other patient's name", r.Body)
 	}
 	path := fmt.Sprintf("/patients/%d", other.ID)
 	f.Patch(path, object{"identifiers": []object{{"system": "ahv", "value": "756.1"}}}).Want(t, 409, "identifier-taken")
@@ -82,11 +82,11 @@ func TestMRNAndIdentifiers(t *testing.T) {
 	f.Patch(path, object{"identifiers": []object{{"system": "ahv", "value": "756.9"}}}).Want(t, 200, "").Decode(t, &changed)
 	f.Patch(path, object{"phone": "+41 44 555 01 01"}).Want(t, 200, "").Decode(t, &changed)
 	if len(changed.Identifiers) != 1 || changed.Identifiers[0].Value != "756.9" {
-		t.Errorf("%+v", changed.Identifiers)
+		t.Errorf("identifiers after a patch of the phone = %+v, want 756.9 alone", changed.Identifiers)
 	}
 	f.Patch(path, object{"identifiers": []object{}}).Want(t, 200, "").Decode(t, &changed)
 	if len(changed.Identifiers) != 0 {
-		t.Errorf("%+v", changed.Identifiers)
+		t.Errorf("identifiers after a patch with none = %+v, want none", changed.Identifiers)
 	}
 	f.Delete(fmt.Sprintf("/patients/%d", p.ID)).Want(t, 204, "")
 	f.registered(object{"identifiers": []object{{"system": "ahv", "value": "756.1"}}}) // free again
@@ -107,18 +107,20 @@ func TestPossibleDuplicate(t *testing.T) {
 			r := f.register(members).Want(t, 409, "possible-duplicate")
 			r.Decode(t, &p)
 			if len(p.Candidates) != 1 {
-				t.Fatalf("%s", r.Body)
+				t.Fatalf("possible duplicate: %s, want one candidate", r.Body)
 			}
 			c := p.Candidates[0]
 			if c.ID != known.ID || c.MaskedName != "R**** M*****" || c.BirthYear.MustGet() != 1984 || c.PhoneEnds.MustGet() != "23" {
-				t.Errorf("%+v", c)
+				t.Errorf("masked candidate = %+v, want patient %d as R**** M*****, 1984, phone ending in 23",
+					c, known.ID)
 			}
 			// Who may read the patient can compare.
 			if c.FirstName == nil || *c.FirstName != "Renée" || *c.LastName != "Müller" || c.Phone.MustGet() != "+41 44 555 01 23" || c.BirthDate.MustGet().String() != "1984-02-29" {
-				t.Errorf("%s", r.Body)
+				t.Errorf("candidate for a caller who may read patients: %s, want name, phone and birth date in full",
+					r.Body)
 			}
 			if strings.Contains(string(r.Body), "r@example.org") {
-				t.Errorf("shows more than is compared: %s", r.Body)
+				t.Errorf("candidate: %s, want no member that is not compared", r.Body)
 			}
 		})
 	}
@@ -146,17 +148,17 @@ func TestRegistrationAcceptsNamesakes(t *testing.T) {
 	r := f.Post("/patients", body(1)).Want(t, 201, "")
 	r.Decode(t, &first)
 	if !strings.Contains(string(r.Body), `"possible_duplicates":[]`) {
-		t.Errorf("%s", r.Body)
+		t.Errorf("registered: %s, want no possible duplicates", r.Body)
 	}
 	f.Post("/patients", body(2)).Want(t, 201, "").Decode(t, &second)
 	if len(second.PossibleDuplicates) != 1 || second.PossibleDuplicates[0].ID != first.ID || *second.PossibleDuplicates[0].FirstName != "John" {
-		t.Errorf("%+v", second.PossibleDuplicates)
+		t.Errorf("possible duplicates = %+v, want patient %d named John", second.PossibleDuplicates, first.ID)
 	}
 	f.Post("/patients", body(2)).Want(t, 409, "email-taken")
 	refuse := body(3)
 	refuse["on_possible_duplicate"] = "refuse"
 	if p := f.problem(f.Post("/patients", refuse), 409, "possible-duplicate"); len(p.Candidates) != 2 {
-		t.Errorf("%+v", p.Candidates)
+		t.Errorf("candidates = %+v, want 2", p.Candidates)
 	}
 	refuse["email"] = "john1@example.org"
 	f.Post("/patients", refuse).Want(t, 409, "email-taken")
@@ -168,11 +170,11 @@ func TestRegistrationAcceptsNamesakes(t *testing.T) {
 	path := fmt.Sprintf("/patients/%d", other.ID)
 	f.Patch(path, object{"first_name": "John"}).Want(t, 200, "").Decode(t, &changed)
 	if ids := []int64{first.ID, second.ID}; len(changed.PossibleDuplicates) != 2 || changed.PossibleDuplicates[0].ID != ids[0] || changed.PossibleDuplicates[1].ID != ids[1] {
-		t.Errorf("%+v", changed.PossibleDuplicates)
+		t.Errorf("possible duplicates after a patch = %+v, want the patients %v", changed.PossibleDuplicates, ids)
 	}
 	r = f.Patch(path, object{"phone": nil}).Want(t, 200, "")
 	if !strings.Contains(string(r.Body), `"possible_duplicates":[]`) {
-		t.Errorf("%s", r.Body)
+		t.Errorf("patched: %s, want no possible duplicates", r.Body)
 	}
 }
 
@@ -191,12 +193,12 @@ func TestReplayForgetsErasedCandidates(t *testing.T) {
 	ask(accept, nil).Want(t, 201, "")
 	first := ask(refuse, more).Want(t, 409, "possible-duplicate")
 	if !strings.Contains(string(first.Body), "555 77 88") {
-		t.Errorf("%s", first.Body)
+		t.Errorf("refusal before the erasure: %s, want the candidate's phone", first.Body)
 	}
 	f.Post(fmt.Sprintf("/patients/%d/erase", known.ID), object{"reason": "asked for it"}).Want(t, 200, "")
 	for _, r := range []*contracttest.Response{ask(accept, nil).Want(t, 201, ""), ask(refuse, more).Want(t, 409, "possible-duplicate")} {
 		if strings.Contains(string(r.Body), "555 77 88") {
-			t.Errorf("%s", r.Body)
+			t.Errorf("replay after the erasure: %s, want it without the erased phone", r.Body)
 		}
 	}
 }
@@ -223,7 +225,8 @@ func TestRegistrationRace(t *testing.T) {
 		}
 	})
 	if created.Load() != 1 || taken.Load() != 1 {
-		t.Errorf("%d records of one person, %d patients with one identifier", created.Load(), taken.Load())
+		t.Errorf("registered %d records of one person and %d patients with one identifier, want 1 and 1",
+			created.Load(), taken.Load())
 	}
 }
 
@@ -248,11 +251,11 @@ func TestMerge(t *testing.T) {
 	var preview api.MergePreview
 	f.Get(path+"-preview", "duplicate_id", fmt.Sprint(duplicate.ID)).Want(t, 200, "").Decode(t, &preview)
 	if len(preview.Conflicts) != 2 || len(preview.Appointments) != 7 || !slices.Equal(preview.Gained, []api.MergePreviewGained{"email", "birth_date"}) {
-		t.Errorf("%+v", preview)
+		t.Errorf("merge preview = %+v, want 2 conflicts, 7 appointments, and email and birth_date gained", preview)
 	}
 	p := f.problem(f.Post(path, body), 409, "merge-conflict")
 	if ids := idsOf(p.Appointments); len(ids) != 2 || !slices.Contains(ids, overlapping.ID) {
-		t.Errorf("%v", ids)
+		t.Errorf("appointments of the refusal = %v, want 2, with %d among them", ids, overlapping.ID)
 	}
 	f.Get(fmt.Sprintf("/patients/%d", duplicate.ID)).Want(t, 200, "") // nothing has changed
 	f.cancel(overlapping.ID)
@@ -261,22 +264,24 @@ func TestMerge(t *testing.T) {
 	var merged api.MergeResult
 	f.Post(path, body).Want(t, 200, "").Decode(t, &merged)
 	if merged.Patient.Email.MustGet() != "ann@example.org" || merged.Patient.Phone.MustGet() != "+41 44 555 01 23" || len(merged.Patient.Identifiers) != 2 || len(merged.Appointments) != 7 {
-		t.Errorf("%+v", merged)
+		t.Errorf("merge = %+v, want e-mail, phone, 2 identifiers and 7 appointments", merged)
 	}
 	var read api.Patient
 	f.Get(fmt.Sprintf("/patients/%d", survivor.ID)).Want(t, 200, "").Decode(t, &read)
 	if diff := cmp.Diff(merged.Patient.Identifiers, read.Identifiers); diff != "" {
-		t.Errorf("(-merged +read)\n%s", diff)
+		t.Errorf("identifiers of the survivor (-merged +read):\n%s", diff)
 	}
 	r := f.Get(fmt.Sprintf("/patients/%d", duplicate.ID))
 	if r.Status != http.StatusPermanentRedirect || r.Header.Get("Location") != fmt.Sprintf("/patients/%d", survivor.ID) {
-		t.Errorf("the old id answers %d %s", r.Status, r.Header.Get("Location"))
+		t.Errorf("GET of the duplicate = %d to %s, want 308 to /patients/%d",
+			r.Status, r.Header.Get("Location"), survivor.ID)
 	}
 	if ids := f.found("mrn", duplicate.Mrn); !slices.Equal(ids, []int64{survivor.ID}) {
-		t.Errorf("the old number finds %v", ids)
+		t.Errorf("search by the duplicate's MRN = %v, want [%d]", ids, survivor.ID)
 	}
 	if ids := f.found("name", "muster"); !slices.Contains(ids, survivor.ID) || slices.Contains(ids, duplicate.ID) {
-		t.Errorf("the name finds %v", ids)
+		t.Errorf("search by name = %v, want the survivor %d and not the duplicate %d",
+			ids, survivor.ID, duplicate.ID)
 	}
 	refused := map[string]*contracttest.Response{
 		"Book":      f.book(duplicate.ID, doctor, "2027-03-05T10:00:00Z", 30),
@@ -290,7 +295,7 @@ func TestMerge(t *testing.T) {
 	}
 	for name, r := range refused {
 		if p := f.problem(r, 409, "patient-merged"); p.MergedInto == nil || *p.MergedInto != survivor.ID {
-			t.Errorf("%s: %s", name, r.Body)
+			t.Errorf("%s with the duplicate: %s, want merged_into %d", name, r.Body, survivor.ID)
 		}
 	}
 	f.act(cancelled.ID, "undo").Want(t, 200, "") // the cancellation, not the merge
@@ -298,19 +303,19 @@ func TestMerge(t *testing.T) {
 	var left int
 	for _, table := range []string{"appointments", "appointment_series", "tickets", "waitlist", "holds", "patient_identifiers"} {
 		if err := f.db.DB.Get(&left, `SELECT COUNT(*) FROM `+table+` WHERE patient_id = ?`, duplicate.ID); err != nil || left != 0 {
-			t.Errorf("%d rows of %s stayed (%v)", left, table, err)
+			t.Errorf("%d rows of %s (%v) still belong to the duplicate, want none", left, table, err)
 		}
 	}
 	var h api.AppointmentHistory
 	f.Get(fmt.Sprintf("/appointments/%d/history", future.ID)).Want(t, 200, "").Decode(t, &h)
 	if last := h.Items[len(h.Items)-1]; last.Action != "merge" || last.PatientID != survivor.ID {
-		t.Errorf("%+v", last)
+		t.Errorf("last event of the history = %+v, want the merge into patient %d", last, survivor.ID)
 	}
 	f.book(survivor.ID, f.doctor(), "2027-03-02T10:00:00Z", 30).Want(t, 409, "patient-overlap") // it follows
 	third := f.registered(nil)
 	f.Post(fmt.Sprintf("/patients/%d/merge", third.ID), object{"duplicate_id": survivor.ID}).Want(t, 200, "")
 	if r := f.Get(fmt.Sprintf("/patients/%d", duplicate.ID)); r.Header.Get("Location") != fmt.Sprintf("/patients/%d", third.ID) {
-		t.Errorf("a chain leads to %s", r.Header.Get("Location"))
+		t.Errorf("GET after two merges redirects to %s, want /patients/%d", r.Header.Get("Location"), third.ID)
 	}
 	f.Post(fmt.Sprintf("/patients/%d/merge", third.ID), object{"duplicate_id": third.ID}).Want(t, 422, "validation-failed")
 	f.Post(fmt.Sprintf("/patients/%d/merge", third.ID), object{"duplicate_id": 999_999}).Want(t, 404, "patient-not-found")
@@ -361,7 +366,8 @@ func TestMergeRacesBookings(t *testing.T) {
 			t.Fatal(err)
 		}
 		if int64(stored) != booked.Load() || left != 0 {
-			t.Errorf("%d booked, %d with the survivor, %d with the duplicate", booked.Load(), stored, left)
+			t.Errorf("%d booked; %d with the survivor, %d with the duplicate; want all with the survivor",
+				booked.Load(), stored, left)
 		}
 	}
 }

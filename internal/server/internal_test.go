@@ -35,21 +35,21 @@ func TestRegisterRefusesAnUncheckedOperation(t *testing.T) {
 	}
 	handlers := api.NewStrictHandler(&Server{}, nil)
 	if err := (&Server{echo: echo.New()}).register(operations, handlers); err != nil {
-		t.Errorf("register: %v", err)
+		t.Errorf("register with all operations: %v, want no error", err)
 	}
 	book := operations["bookAppointment"]
 	delete(operations, "bookAppointment")
 	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
-		t.Error("bookAppointment without checks was not noticed")
+		t.Error("register without the checks of bookAppointment = nil, want an error")
 	}
 	operations["BookAppointment"] = book // as a renaming generator would have it
 	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
-		t.Error("bookAppointment under another name was not noticed")
+		t.Error("register with the checks of bookAppointment under another name = nil, want an error")
 	}
 	delete(operations, "BookAppointment")
 	operations["bookAppointment"] = &contract.Operation{Method: http.MethodPost, Path: "/elsewhere"}
 	if err := (&Server{echo: echo.New()}).register(operations, handlers); err == nil {
-		t.Error("bookAppointment with the checks of another path was not noticed")
+		t.Error("register with the checks of another path = nil, want an error")
 	}
 }
 
@@ -91,13 +91,13 @@ func TestUnexpectedErrors(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
 			if !strings.Contains(w.Body.String(), `"/problems/`+string(test.slug)+`"`) || strings.Contains(w.Body.String(), "secret") {
-				t.Errorf("answered %s", w.Body)
+				t.Errorf("body = %s, want the problem %s without the error's text", w.Body, test.slug)
 			}
 			if w.Code == 503 && w.Header().Get("Retry-After") == "" {
-				t.Error("503 without Retry-After")
+				t.Errorf("503 with headers %v, want a Retry-After", w.Header())
 			}
 			if silent := log.Len() == 0; silent != test.silent {
-				t.Errorf("logged %q", &log)
+				t.Errorf("logged %q, want nothing logged: %t", &log, test.silent)
 			}
 		})
 	}
@@ -106,7 +106,7 @@ func TestUnexpectedErrors(t *testing.T) {
 func TestNewRefusesHalfAConfiguration(t *testing.T) {
 	t.Parallel()
 	if _, err := New(Config{}); err == nil {
-		t.Error("a server without a store was built")
+		t.Error("New without a store = nil, want an error")
 	}
 }
 
@@ -138,14 +138,15 @@ func FuzzCursor(f *testing.F) {
 				continue
 			}
 			if after.ID <= 0 || after.Start.IsZero() != (list[0] != byTime) {
-				t.Errorf("%q gives %+v", s, after)
+				t.Errorf("decodeCursor(%q) = %+v, want an id, and a start exactly in lists by time", s, after)
 			}
 			again, err := decodeCursor(list, new(encodeCursor(list, after)))
 			if err != nil || again.ID != after.ID || !again.Start.Equal(after.Start) {
-				t.Errorf("%q gives %v, and that %v (%v)", s, after, again, err)
+				t.Errorf("cursor %q decodes to %v, encoded and decoded again to %v (%v), want the same",
+					s, after, again, err)
 			}
 			if _, err := decodeCursor(filter{"doctors", "a", ""}, &s); err == nil {
-				t.Errorf("%q is taken by another list", s)
+				t.Errorf("decodeCursor(%q) for another list = nil, want an error", s)
 			}
 		}
 	})
@@ -176,12 +177,12 @@ func TestRefusingIsCheap(t *testing.T) {
 	err = (&Server{admission: newAdmission(1, 1, time.Minute, LineObserver{})}).check(operations["createPatient"])(nil)(e.NewContext(r, httptest.NewRecorder()))
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
-		t.Errorf("got %v", err)
+		t.Errorf("check of a body with unknown members: %v, want %s", err, clinic.CodeValidationFailed)
 	}
 	// 6 MB, and 53 MB under the race detector, which empties pools on purpose: the
 	// bound has to hold for both. A strings.Replacer made for each character of a
 	// pointer once took 167 MB.
 	if taken := after.TotalAlloc - before.TotalAlloc; taken > 100<<20 {
-		t.Errorf("refusing a body of %d bytes takes %d bytes", body.Len(), taken)
+		t.Errorf("refusing a body of %d bytes allocated %d bytes, want at most %d", body.Len(), taken, 100<<20)
 	}
 }

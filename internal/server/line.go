@@ -25,7 +25,7 @@ import (
 type line struct {
 	name        string
 	places      int
-	bound       int           // of waiting requests
+	bound       int           // of requests that wait or are away
 	wait        time.Duration // the deadline; a request's own may be earlier
 	placesEach  int           // per caller
 	waitingEach int
@@ -33,6 +33,7 @@ type line struct {
 
 	mu      sync.Mutex
 	atWork  int
+	away    int       // have left their places for a while
 	waiting list.List // of *waiter, in order of arrival
 	callers map[string]*callerLoad
 	held    holdTime
@@ -47,7 +48,7 @@ type line struct {
 const anonymous = ""
 
 // callerLoad counts a caller's requests in a line.
-type callerLoad struct{ atWork, waiting int }
+type callerLoad struct{ atWork, away, waiting int }
 
 type waiter struct {
 	caller   string
@@ -97,6 +98,7 @@ type place struct {
 	line   *line
 	caller string
 	began  time.Time
+	away   bool // it was left
 	gone   bool
 }
 
@@ -110,10 +112,37 @@ func (p *place) release() {
 		return
 	}
 	p.gone = true
+	if p.away {
+		l.away--
+		l.load(p.caller).away--
+		l.forget(p.caller)
+		return
+	}
 	l.held.add(held)
 	l.atWork--
 	l.load(p.caller).atWork--
 	l.forget(p.caller)
+	l.observe.working(l.name, -1)
+	l.admitWaiting()
+}
+
+// leave passes the place on to the next request, while its own waits outside of the line. Until
+// it is released, that one still counts among those that may be in the line, so that leaving
+// is no way around its bounds.
+func (p *place) leave() {
+	held := time.Since(p.began) //nolint:forbidigo // as in release
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.gone || p.away {
+		return
+	}
+	p.away = true
+	l.held.add(held)
+	l.atWork--
+	l.away++
+	l.load(p.caller).atWork--
+	l.load(p.caller).away++
 	l.observe.working(l.name, -1)
 	l.admitWaiting()
 }
@@ -145,6 +174,13 @@ func (l *line) try(caller string) (p *place, ok bool) {
 		l.observe.admitted(l.name, 0)
 	}
 	return p, ok
+}
+
+// admitAnyway admits a request at once, even if no place is free: others wait for it.
+func (l *line) admitAnyway(caller string) *place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begin(caller)
 }
 
 // check returns the error with which a request arriving now would be rejected, for one that
@@ -276,8 +312,8 @@ func (l *line) forget(caller string) {
 // shed returns why a request must not wait, nil if it may.
 func (l *line) shed(caller string, patience time.Duration) *shedError {
 	all, own := l.estimate(caller)
-	full := l.waiting.Len() >= l.bound
-	if c := l.callers[caller]; caller != anonymous && c != nil && c.waiting >= l.waitingEach {
+	full := l.waiting.Len()+l.away >= l.bound
+	if c := l.callers[caller]; caller != anonymous && c != nil && c.waiting+c.away >= l.waitingEach {
 		full = true
 	}
 	if all > patience {

@@ -35,8 +35,8 @@ func empty(t *testing.T, l *line, places ...*place) {
 	for _, p := range places {
 		p.release()
 	}
-	if l.atWork != 0 || l.waiting.Len() != 0 || len(l.callers) != 0 || l.overloaded {
-		t.Errorf("left: %d at work, %d waiting, callers %v, overloaded %t", l.atWork, l.waiting.Len(), l.callers, l.overloaded)
+	if l.atWork != 0 || l.away != 0 || l.waiting.Len() != 0 || len(l.callers) != 0 || l.overloaded {
+		t.Errorf("left: %d at work, %d away, %d waiting, callers %v, overloaded %t", l.atWork, l.away, l.waiting.Len(), l.callers, l.overloaded)
 	}
 }
 
@@ -153,6 +153,66 @@ func TestLineIsBounded(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		empty(t, l, places...)
+	})
+}
+
+// A place that was left is another request's, and its own request has it back at once.
+func TestPlaceIsLeftToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newTestLine()
+		places := fill(t, l)
+		places[0].leave()
+		next, ok := l.try("next")
+		if !ok {
+			t.Fatal("no place for another request, after one was left")
+		}
+		places[0].release()
+		again := l.admitAnyway("first")
+		if l.atWork != len(places)+1 || l.away != 0 {
+			t.Errorf("%d at work and %d away after a request came back, want %d and 0", l.atWork, l.away, len(places)+1)
+		}
+		next.release()
+		if _, ok := l.try("next"); ok {
+			t.Error("a request was admitted while all places were taken")
+		}
+		empty(t, l, append(places, again)...)
+	})
+}
+
+// Who left a place still counts among those that may be in the line.
+func TestLeavingIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine("test", 1, 6, time.Second, LineObserver{}) // of whose 6 one caller may be 2
+		var away []*place
+		enter := func(caller string) string {
+			p, err := l.enter(t.Context(), caller)
+			if err != nil {
+				return shedFor(err)
+			}
+			p.leave()
+			away = append(away, p)
+			return ""
+		}
+		for i, want := range []string{"", "", "", "", "", ""} {
+			if got := enter(fmt.Sprint("caller ", i/2)); got != want {
+				t.Errorf("request %d: %q, want %q", i, got, want)
+			}
+		}
+		last, err := l.enter(t.Context(), "caller 3")
+		if err != nil {
+			t.Fatal(err) // the place is free
+		}
+		if _, err := l.enter(t.Context(), "caller 4"); shedFor(err) != ShedFull {
+			t.Errorf("with all places of the line left: %v, want %s", err, ShedFull)
+		}
+		away[5].release()
+		away[4].release()
+		if _, err := l.enter(t.Context(), "caller 1"); shedFor(err) != ShedFull {
+			t.Errorf("a caller who has left its share: %v, want %s", err, ShedFull)
+		}
+		empty(t, l, append(away, last)...)
 	})
 }
 
@@ -390,8 +450,9 @@ func TestPauseIsNoOverload(t *testing.T) {
 	})
 }
 
-// Whatever comes, in whatever order: never more at work than there are places,
-// nor of one caller than its share, and in the end nothing is left.
+// Whatever comes, in whatever order, whoever leaves a place, and comes back at once: in the
+// end nothing is left; and never more than there are places are admitted, nor of one caller
+// more than its share.
 func TestLineNeverLeaks(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -406,7 +467,7 @@ func TestLineNeverLeaks(t *testing.T) {
 					caller = anonymous
 				}
 				patience, work := time.Duration(random.Int64N(int64(2*time.Second))), time.Duration(random.Int64N(int64(30*time.Millisecond)))
-				cancelled := random.IntN(4) == 0
+				cancelled, leaves, resumes := random.IntN(4) == 0, random.IntN(3) == 0, random.IntN(2) == 0
 				go func() {
 					ctx, cancel := context.WithCancel(t.Context())
 					if !cancelled {
@@ -431,7 +492,16 @@ func TestLineNeverLeaks(t *testing.T) {
 					atWork--
 					of[caller]--
 					mu.Unlock()
+					if leaves {
+						p.leave()
+						time.Sleep(work)
+					}
 					p.release()
+					if leaves && resumes {
+						p = l.admitAnyway(caller)
+						time.Sleep(work / 4)
+						p.release()
+					}
 				}()
 				time.Sleep(time.Duration(random.Int64N(int64(6 * time.Millisecond))))
 			}

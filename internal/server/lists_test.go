@@ -74,7 +74,7 @@ func TestListAppointmentsOfADay(t *testing.T) {
 				}
 				f.Get("/appointments", "date", day.date, "doctor_id", fmt.Sprint(doctor)).Want(t, 200, "").Decode(t, &list)
 				if len(list.Items) != 0 {
-					t.Errorf("%d appointments of a doctor without any", len(list.Items))
+					t.Errorf("list of a doctor without appointments has %d, want none", len(list.Items))
 				}
 			}
 		})
@@ -195,12 +195,12 @@ func TestCursorsAreStable(t *testing.T) {
 			for _, id := range got {
 				seen[id]++
 				if seen[id] > 1 {
-					t.Errorf("%d appears %d times", id, seen[id])
+					t.Errorf("record %d came %d times, want once", id, seen[id])
 				}
 			}
 			for _, id := range want {
 				if seen[id] == 0 {
-					t.Errorf("%d is missing", id)
+					t.Errorf("record %d did not come, want it once", id)
 				}
 			}
 		})
@@ -223,7 +223,7 @@ func TestCursorsAreStable(t *testing.T) {
 		f.Delete(fmt.Sprintf("/patients/%d", p.ID)).Want(t, http.StatusNoContent, "")
 		vs := f.Get("/patients", "limit", "1", "name", "Gone", "cursor", cursor).Want(t, 422, "validation-failed").Violations(t)
 		if !slices.Equal(vs, []string{"cursor expired"}) {
-			t.Errorf("violations %v", vs)
+			t.Errorf("violations = %v, want [cursor expired]", vs)
 		}
 	})
 }
@@ -318,17 +318,17 @@ func TestInclude(t *testing.T) {
 			f.Get(one, "include", query).Want(t, 200, "").Decode(t, &single)
 		}
 		if len(list.Items) != 3 {
-			t.Errorf("%d items", len(list.Items))
+			t.Errorf("list has %d items, want 3", len(list.Items))
 		}
 		for _, a := range append(list.Items, single) {
 			if (a.Patient != nil) != want[0] || (a.Doctor != nil) != want[1] ||
 				a.Patient != nil && a.Patient.ID != patient || a.Doctor != nil && a.Doctor.ID != doctor {
-				t.Errorf("include=%s: %+v", query, a)
+				t.Errorf("include=%q: %+v, want patient %t and doctor %t", query, a, want[0], want[1])
 			}
 		}
 	}
 	if vs := f.Get(one, "include", "room").Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"include enum"}) {
-		t.Errorf("%v", vs)
+		t.Errorf("include=room: violations %v, want [include enum]", vs)
 	}
 }
 
@@ -366,11 +366,11 @@ func TestCursorsAreStableUnderInserts(t *testing.T) {
 	}
 	for _, id := range stay {
 		if n := len(seen) - len(slices.DeleteFunc(slices.Clone(seen), func(s int64) bool { return s == id })); n != 1 {
-			t.Errorf("%d was seen %d times", id, n)
+			t.Errorf("record %d came %d times, want once", id, n)
 		}
 	}
 	slices.Sort(seen)
 	if len(slices.Compact(slices.Clone(seen))) != len(seen) {
-		t.Errorf("something was seen twice: %v", seen)
+		t.Errorf("records = %v, want each once", seen)
 	}
 }

@@ -87,7 +87,7 @@ func TestOpenServerIsLocal(t *testing.T) {
 	if status, body := send(t, "GET", closed.url+"/patients", "clinic.example", http.Header{
 		"X-Api-Key": {made.Key}, "X-Forwarded-For": {"192.0.2.1"},
 	}); status != 200 {
-		t.Errorf("with a key: %d\n%s", status, body)
+		t.Errorf("GET with a key = %d, want 200\n%s", status, body)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestForeignOriginsAreRefused(t *testing.T) {
 			}
 		}
 		if status, body := send(t, "GET", s.url+"/patients", host, tc.header); status != 200 {
-			t.Errorf("GET with %v: %d\n%s", tc.header, status, body)
+			t.Errorf("GET with %v = %d, want 200\n%s", tc.header, status, body)
 		}
 	}
 }
@@ -156,18 +156,18 @@ func TestEveryUnsafeOperationRefusesForeignOrigins(t *testing.T) {
 				{"Origin": {"null"}, "X-Api-Key": {made.Key}, "Content-Type": {"text/plain"}},
 			} {
 				if status, body := send(t, method, address, host, header); status != 403 || !strings.Contains(body, "cross-origin") {
-					t.Errorf("%s %s with %v: %d\n%s", method, path, header, status, body)
+					t.Errorf("%s %s with %v = %d, want 403 cross-origin\n%s", method, path, header, status, body)
 				}
 			}
 			// Its own pages may, also behind a proxy that replaces Host.
 			own := http.Header{"Origin": {"https://mems.example.org"}, "X-Api-Key": {made.Key}}
 			if _, body := send(t, method, address, host, own); strings.Contains(body, "cross-origin") {
-				t.Errorf("%s %s of its own page: %s", method, path, body)
+				t.Errorf("%s %s from its own page: %s, want no cross-origin refusal", method, path, body)
 			}
 		}
 	}
 	if tried < 50 {
-		t.Errorf("%d operations", tried)
+		t.Errorf("tried %d operations, want at least 50", tried)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestServerTakesNoOriginPattern(t *testing.T) {
 	t.Parallel()
 	for _, origin := range []string{"*", "https://*", "https://*.example", "null", "https://a.example/x"} {
 		if _, err := server.New(server.Config{Store: &store.Store{}, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), CORSOrigins: []string{origin}}); err == nil || !strings.Contains(err.Error(), origin) {
-			t.Errorf("%q: %v", origin, err)
+			t.Errorf("New with the CORS origin %q: %v, want an error that names it", origin, err)
 		}
 	}
 }

@@ -37,48 +37,49 @@ func TestOldIDsOfMergedPatients(t *testing.T) {
 		var as api.AppointmentList
 		f.Get("/appointments", "patient_id", id).Want(t, 200, "").Decode(t, &as)
 		if len(as.Items) != 2 || as.Items[0].PatientID != survivor {
-			t.Errorf("appointments of %s: %+v", id, as.Items)
+			t.Errorf("appointments of patient %s = %+v, want both, of patient %d", id, as.Items, survivor)
 		}
 		var first api.AppointmentList
 		f.Get("/appointments", "patient_id", id, "limit", "1").Want(t, 200, "").Decode(t, &first)
 		var rest api.AppointmentList
 		f.Get("/appointments", "patient_id", id, "limit", "1", "cursor", first.NextCursor.MustGet()).Want(t, 200, "").Decode(t, &rest)
 		if len(rest.Items) != 1 || rest.Items[0].ID == first.Items[0].ID {
-			t.Errorf("pages of %s: %+v", id, rest.Items)
+			t.Errorf("second page of appointments of patient %s = %+v, want the other one", id, rest.Items)
 		}
 		var entries api.WaitlistEntryList
 		f.Get("/waitlist", "patient_id", id).Want(t, 200, "").Decode(t, &entries)
 		if len(entries.Items) != 1 || entries.Items[0].PatientID != survivor {
-			t.Errorf("waitlist of %s: %+v", id, entries.Items)
+			t.Errorf("waitlist of patient %s = %+v, want one entry of patient %d", id, entries.Items, survivor)
 		}
 		free := f.slots(
 			"doctor_id", fmt.Sprint(other), "patient_id", id, "duration_minutes", "30", "step_minutes", "30",
 			"from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z",
 		)
 		if len(free) != 2 || !strings.Contains(free[0], "09:30") || !strings.Contains(free[1], "10:30") {
-			t.Errorf("offers %s the times %v", id, free)
+			t.Errorf("free times for patient %s = %v, want 09:30 and 10:30", id, free)
 		}
 		var next api.NextAvailableList
 		f.Get("/availability/next", "doctor_id", fmt.Sprint(other), "patient_id", id, "duration_minutes", "30", "from", "2027-03-02T09:00:00Z").Want(t, 200, "").Decode(t, &next)
 		if slot := next.Items[0].Slot.MustGet(); !slot.StartTime.Equal(at("2027-03-02T09:30:00Z")) {
-			t.Errorf("next for %s: %+v", id, slot)
+			t.Errorf("next free time for patient %s = %+v, want 09:30", id, slot)
 		}
 		for _, search := range [][]string{{"patient", id}, {"patient", "Patient/" + id}, {"actor", "Patient/" + id}} {
 			var bundle api.FhirAppointmentBundle
 			f.fhirs("Appointment", search...).Want(t, 200, "").Decode(t, &bundle)
 			if len(bundle.Entry) != 2 {
-				t.Errorf("FHIR %v: %+v", search, bundle.Entry)
+				t.Errorf("FHIR search by %v = %+v, want two entries", search, bundle.Entry)
 			}
 		}
 		var file api.PatientExport
 		f.Get("/patients/"+id+"/export").Want(t, 200, "").Decode(t, &file)
 		if file.Patient.ID != survivor || len(file.Merged) != 2 || len(file.Appointments) != 2 {
-			t.Errorf("file of %s: %+v", id, file)
+			t.Errorf("export of patient %s = %+v, want patient %d with 2 merged records and 2 appointments",
+				id, file, survivor)
 		}
 		var trail api.AuditList
 		f.Get("/audit", "patient_id", id, "operation", "createPatient").Want(t, 200, "").Decode(t, &trail)
 		if len(trail.Items) != 3 {
-			t.Errorf("trail of %s: %d registrations", id, len(trail.Items))
+			t.Errorf("registrations in the trail of patient %s = %d, want 3", id, len(trail.Items))
 		}
 	}
 	f.Get("/availability", "patient_id", "999999", "duration_minutes", "30", "from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z").Want(t, 404, "patient-not-found")
@@ -103,11 +104,11 @@ func TestOldIDsAndReach(t *testing.T) {
 		var as api.AppointmentList
 		partner.Get("/appointments", "patient_id", fmt.Sprint(id)).Want(t, 200, "").Decode(t, &as)
 		if len(as.Items) != 0 {
-			t.Errorf("a partner sees %+v", as.Items)
+			t.Errorf("appointments that a partner sees = %+v, want none", as.Items)
 		}
 		own.Get("/appointments", "patient_id", fmt.Sprint(id)).Want(t, 200, "").Decode(t, &as)
 		if len(as.Items) != 1 {
-			t.Errorf("the doctor sees %+v", as.Items)
+			t.Errorf("appointments that the doctor sees = %+v, want one", as.Items)
 		}
 	}
 }
@@ -137,23 +138,23 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	elsewhere := come(two, other)
 	merge(two, one) // the survivor came later
 	if got := f.queue(doctor); !slices.Equal(got, []string{"1 waiting 1", "2 waiting 2", "3 transferred -"}) {
-		t.Errorf("%v", got)
+		t.Errorf("queue = %q, want the early ticket to wait and the late one transferred", got)
 	}
 	if k := ticket(early.ID); k.PatientID != two || k.Status != "waiting" {
-		t.Errorf("%+v", k)
+		t.Errorf("early ticket = %+v, want it waiting, of patient %d", k, two)
 	}
 	if k := ticket(late.ID); k.TransferredTo.MustGet() != early.ID {
-		t.Errorf("%+v", k)
+		t.Errorf("late ticket = %+v, want it transferred to %d", k, early.ID)
 	}
 	if k := ticket(elsewhere.ID); k.Status != "waiting" {
-		t.Errorf("%+v", k)
+		t.Errorf("ticket of another queue = %+v, want it waiting", k)
 	}
 	f.Post("/walk-ins", object{"patient_id": two, "doctor_id": doctor}).Want(t, 409, "already-in-queue")
 	if k := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200); k.ID != early.ID {
-		t.Errorf("%+v", k)
+		t.Errorf("first called = %+v, want ticket %d", k, early.ID)
 	}
 	if k := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200); k.ID != middle.ID {
-		t.Errorf("%+v", k)
+		t.Errorf("second called = %+v, want ticket %d", k, middle.ID)
 	}
 	f.Post("/queue/call-next", object{"doctor_id": doctor}).Want(t, 409, "queue-empty")
 
@@ -165,13 +166,13 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	f.act(visit.ID, "start").Want(t, 200, "")
 	merge(walkIn, visitor)
 	if k := ticket(first.ID); k.AppointmentID.MustGet() != visit.ID || k.Status != "in_progress" {
-		t.Errorf("%+v", k)
+		t.Errorf("ticket = %+v, want it in progress, of appointment %d", k, visit.ID)
 	}
 	f.Post(fmt.Sprintf("/tickets/%d/complete", first.ID), nil).Want(t, 200, "")
 	var a api.Appointment
 	f.Get(fmt.Sprintf("/appointments/%d", visit.ID)).Want(t, 200, "").Decode(t, &a)
 	if a.Status != "completed" || a.PatientID != walkIn {
-		t.Errorf("%+v", a)
+		t.Errorf("appointment = %+v, want it completed, of patient %d", a, walkIn)
 	}
 
 	// Both in consultation.
@@ -183,7 +184,7 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	var q api.Queue
 	f.Get("/queue", "doctor_id", fmt.Sprint(doctor), "status", "in_progress").Want(t, 200, "").Decode(t, &q)
 	if len(q.Items) != 1 || q.Items[0].PatientID != again {
-		t.Errorf("%+v", q.Items)
+		t.Errorf("queue = %+v, want one ticket of patient %d", q.Items, again)
 	}
 }
 
@@ -239,14 +240,14 @@ func TestMergeOfWishes(t *testing.T) {
 	differs := f.waits(long)
 	f.Post(fmt.Sprintf("/patients/%d/merge", two), object{"duplicate_id": one}).Want(t, 200, "")
 	if e := status(early.ID); e.Status != "waiting" || e.PatientID != two || !e.From.Equal(at("2027-03-02T00:00:00Z")) || !e.To.Equal(at("2027-03-05T00:00:00Z")) {
-		t.Errorf("%+v", e)
+		t.Errorf("early entry = %+v, want it waiting, of patient %d, from 2027-03-02 to 2027-03-05", e, two)
 	}
 	if e := status(late.ID); e.Status != "withdrawn" {
-		t.Errorf("%+v", e)
+		t.Errorf("late entry = %+v, want it withdrawn", e)
 	}
 	for _, id := range []int64{other.ID, differs.ID} {
 		if e := status(id); e.Status != "waiting" {
-			t.Errorf("%+v", e)
+			t.Errorf("entry %d = %+v, want it waiting", id, e)
 		}
 	}
 	// The later has an offer: the earlier gets it.
@@ -256,14 +257,14 @@ func TestMergeOfWishes(t *testing.T) {
 	f.cancel(taken[5].ID)
 	f.Post(fmt.Sprintf("/waitlist/%d/decline", waits.ID), nil).Want(t, 200, "")
 	if e := status(offered.ID); e.Status != "offered" {
-		t.Fatalf("%+v", e)
+		t.Fatalf("entry whose time is free = %+v, want it offered", e)
 	}
 	f.Post(fmt.Sprintf("/patients/%d/merge", four), object{"duplicate_id": three}).Want(t, 200, "")
 	if e := status(waits.ID); e.Status != "offered" {
-		t.Errorf("%+v", e)
+		t.Errorf("entry of the survivor = %+v, want it offered", e)
 	}
 	if e := status(offered.ID); e.Status != "withdrawn" {
-		t.Errorf("%+v", e)
+		t.Errorf("entry of the duplicate = %+v, want it withdrawn", e)
 	}
 	f.Post(fmt.Sprintf("/waitlist/%d/accept", waits.ID), nil).Want(t, 201, "")
 }

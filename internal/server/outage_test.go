@@ -71,7 +71,7 @@ func wantUnavailable(t *testing.T, f *fixture) {
 		}},
 	} {
 		if answer := f.Send(r).Want(t, 503, "unavailable"); answer.Header.Get("Retry-After") == "" {
-			t.Errorf("%s %s: no Retry-After", r.Method, r.Path)
+			t.Errorf("%s %s during the outage: headers %v, want a Retry-After", r.Method, r.Path, answer.Header)
 		}
 	}
 	f.Get("/healthz").Want(t, 200, "")
@@ -84,7 +84,7 @@ func TestDeadline(t *testing.T) {
 	f, log := setupLogged(t, storetest.New(t), time.Nanosecond)
 	wantUnavailable(t, f)
 	if !strings.Contains(log.String(), `"request failed"`) {
-		t.Error("the log does not have it")
+		t.Errorf("log = %s, want the failed request in it", log.String())
 	}
 }
 
@@ -144,7 +144,7 @@ func TestLog(t *testing.T) {
 
 	text := log.String()
 	if strings.Contains(strings.ToLower(text), "geheim") || strings.Contains(text, "5550123") {
-		t.Errorf("the log tells about people:\n%s", text)
+		t.Errorf("the log has data of patients, want none:\n%s", text)
 	}
 	want := fmt.Sprintf(`"request_id":%q,"method":"GET","route":"/patients/:id","status":200`, last.Header.Get("X-Request-ID"))
 	if !strings.Contains(text, want) {
@@ -160,11 +160,11 @@ func TestLog(t *testing.T) {
 	}
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, `"msg":"request"`) && strings.Contains(line, `"problem"`) == strings.Contains(line, `"status":20`) {
-			t.Errorf("a line has a problem exactly if the request was refused, not: %s", line)
+			t.Errorf("log line = %s, want a problem exactly if the request was refused", line)
 		}
 	}
 	if n := strings.Count(text, `"msg":"request"`); n != 9 {
-		t.Errorf("%d lines for 9 requests:\n%s", n, text)
+		t.Errorf("%d lines of requests, want 9:\n%s", n, text)
 	}
 }
 
@@ -180,7 +180,8 @@ func TestHead(t *testing.T) {
 		get := f.Get(path)
 		if head.Status != status || get.Status != status || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") ||
 			head.Header.Get("ETag") != get.Header.Get("ETag") {
-			t.Errorf("%s: HEAD %d %v, GET %d %v", path, head.Status, head.Header, get.Status, get.Header)
+			t.Errorf("HEAD %s = %d %v, GET = %d %v; want %d and the same Content-Type and ETag",
+				path, head.Status, head.Header, get.Status, get.Header, status)
 		}
 	}
 }

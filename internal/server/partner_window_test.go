@@ -64,7 +64,7 @@ func TestPartnerBookingWindow(t *testing.T) {
 	for _, start := range []string{soon, far} {
 		p := s.problem(partner.Post("/appointments", at(start, of)), 409, "outside-booking-window")
 		if p.EarliestStart == nil || p.LatestStart == nil || !p.EarliestStart.Equal(now.Add(24*time.Hour)) || !p.LatestStart.Equal(now.Add(240*time.Hour)) {
-			t.Errorf("%v %v", p.EarliestStart, p.LatestStart)
+			t.Errorf("booking window = %v to %v, want 24 and 240 hours from now", p.EarliestStart, p.LatestStart)
 		}
 		partner.Post("/holds", at(start, object{"seconds": 60})).Want(t, 409, "outside-booking-window")
 		partner.Post(fmt.Sprintf("/appointments/%d/reschedule", booked.ID), object{"start_time": start}).Want(t, 409, "outside-booking-window")
@@ -89,7 +89,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	inside := func(what string, start time.Time) {
 		t.Helper()
 		if start.Before(earliest) || start.After(latest) {
-			t.Errorf("%s at %v", what, start)
+			t.Errorf("%s at %v, want it between %v and %v", what, start, earliest, latest)
 		}
 	}
 	id := fmt.Sprint(doctor)
@@ -97,7 +97,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		var page api.SlotList
 		partner.Get("/availability", "doctor_id", id, "duration_minutes", "30", "step_minutes", "30", "from", window[0], "to", window[1], "limit", "200").Want(t, 200, "").Decode(t, &page)
 		if len(page.Items) == 0 {
-			t.Errorf("nothing is free in %v", window)
+			t.Errorf("no free time in %v, want some", window)
 		}
 		for _, slot := range page.Items {
 			inside("a slot", slot.StartTime)
@@ -106,14 +106,14 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	var page api.SlotList
 	partner.Get("/availability", "doctor_id", id, "duration_minutes", "30", "from", "2027-03-12T00:00:00Z", "to", "2027-03-13T00:00:00Z").Want(t, 200, "").Decode(t, &page)
 	if len(page.Items) != 0 {
-		t.Errorf("beyond the horizon: %+v", page.Items)
+		t.Errorf("free times beyond the booking window = %+v, want none", page.Items)
 	}
 	var next api.NextAvailableList
 	partner.Get("/availability/next", "doctor_id", id, "duration_minutes", "30").Want(t, 200, "").Decode(t, &next)
 	inside("the next free time", next.Items[0].Slot.MustGet().StartTime)
 	partner.Get("/availability/next", "doctor_id", id, "duration_minutes", "30", "from", "2027-03-12T00:00:00Z").Want(t, 200, "").Decode(t, &next)
 	if !next.Items[0].Slot.IsNull() {
-		t.Errorf("next beyond the horizon: %+v", next.Items[0])
+		t.Errorf("next free time beyond the booking window = %+v, want none", next.Items[0])
 	}
 
 	// Alternatives at both ends.
@@ -121,7 +121,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		s.booked(s.patient(), doctor, start, 30)
 		p := s.problem(partner.Post("/appointments", object{"patient_id": patient.ID, "doctor_id": doctor, "start_time": start, "duration_minutes": 30}), 409, "doctor-overlap")
 		if len(p.Alternatives) == 0 {
-			t.Errorf("no alternatives to %s", start)
+			t.Errorf("booking at the taken %s: no alternatives, want some", start)
 		}
 		for _, a := range p.Alternatives {
 			inside("an alternative", a.StartTime)
@@ -133,16 +133,16 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	var made api.WaitlistEntry
 	partner.Post("/waitlist", wish).Want(t, 201, "").Decode(t, &made)
 	if _, err := made.Offer.Get(); err != nil {
-		t.Errorf("the answer has no offer: %+v", made)
+		t.Errorf("created waitlist entry = %+v, want it with an offer", made)
 	}
 	offer, err := s.entry(made.ID).Offer.Get()
 	if err != nil {
-		t.Fatalf("no offer: %+v", s.entry(made.ID))
+		t.Fatalf("waitlist entry = %+v, want it with an offer", s.entry(made.ID))
 	}
 	inside("an offer", offer.StartTime)
 	wish["patient_id"] = s.patient()
 	if offer, err := s.waits(wish).Offer.Get(); err == nil && !offer.StartTime.Before(earliest) {
-		t.Errorf("reception's entry is offered %v", offer.StartTime)
+		t.Errorf("reception's entry is offered %v, want a time before the partners' %v", offer.StartTime, earliest)
 	}
 
 	// Reception books it closer by; what the partner accepts is checked once more.
@@ -168,7 +168,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	for _, start := range []string{"2027-03-01T12:00:00Z", "2027-03-12T12:00:00Z"} {
 		if r := book(start); r.Status != 409 || !strings.Contains(string(r.Body), "outside-booking-window") ||
 			!strings.Contains(string(r.Body), "Earliest start: 2027-03-02T08:50:00Z. Latest start: 2027-03-11T08:50:00Z.") {
-			t.Errorf("$book at %s: %d %s", start, r.Status, r.Body)
+			t.Errorf("$book at %s = %d %s, want 409 outside-booking-window with both ends", start, r.Status, r.Body)
 		}
 	}
 	var series struct {

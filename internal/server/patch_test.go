@@ -43,11 +43,11 @@ func TestPatchWithoutChange(t *testing.T) {
 				t.Errorf("PATCH %s %v: ETag %s, want %s", path, body, got, want)
 			}
 			if string(after.Body) != string(before.Body) {
-				t.Errorf("PATCH %s %v: is\n%s, was\n%s", path, body, after.Body, before.Body)
+				t.Errorf("after PATCH %s %v:\n%s\nwant\n%s", path, body, after.Body, before.Body)
 			}
 		}
 		if s.dump("changes") != changes {
-			t.Errorf("PATCH %s without a change: the feed has one", path)
+			t.Errorf("PATCH %s without a change: the feed has new changes, want none", path)
 		}
 	}
 	read := 0
@@ -55,7 +55,7 @@ func TestPatchWithoutChange(t *testing.T) {
 		switch {
 		case !strings.HasPrefix(e.Operation, "update"):
 		case e.Action != "read":
-			t.Errorf("%s without a change: the trail has a %s", e.Operation, e.Action)
+			t.Errorf("%s without a change: the trail has the action %s, want read", e.Operation, e.Action)
 		case e.Operation == "updatePatient", e.Operation == "updateAppointment":
 			read++
 		}

@@ -47,7 +47,7 @@ func TestExportNamesNoOtherPatient(t *testing.T) {
 	s.Post(fmt.Sprintf("/patients/%d/merge", others[0]), object{"duplicate_id": others[2]}).Want(t, 200, "")
 	text := string(s.Get(fmt.Sprintf("/patients/%d/export", own)).Want(t, 200, "").Body)
 	if !strings.Contains(text, fmt.Sprint(own)) || !strings.Contains(text, fmt.Sprint(duplicate)) {
-		t.Error("the export lacks the patient's own ids")
+		t.Errorf("export lacks the patient's own ids %d and %d, want both:\n%s", own, duplicate, text)
 	}
 	words := []string{"Strangername", "Elsewhere", "stranger", "555 01 77"}
 	for _, id := range others {
@@ -55,7 +55,8 @@ func TestExportNamesNoOtherPatient(t *testing.T) {
 	}
 	for _, word := range words {
 		if i := strings.Index(text, word); i >= 0 {
-			t.Errorf("the export shows %q: %s", word, text[max(0, i-300):min(len(text), i+100)])
+			t.Errorf("export has %q, want nothing of other patients: %s",
+				word, text[max(0, i-300):min(len(text), i+100)])
 		}
 	}
 }
@@ -107,7 +108,7 @@ func TestAuditIndexGoesOnAfterAnInterruption(t *testing.T) {
 	}
 	n, err := st.IndexAudit(t.Context())
 	if err != nil || n == 0 {
-		t.Fatalf("%d, %v", n, err)
+		t.Fatalf("IndexAudit = %d, %v, want some entries indexed", n, err)
 	}
 	want := rows()
 	for _, statement := range []string{
@@ -129,6 +130,6 @@ func TestAuditIndexGoesOnAfterAnInterruption(t *testing.T) {
 	var list api.AuditList
 	s.Get("/audit", "patient_id", fmt.Sprint(patients[1]), "operation", "createPatient").Want(t, 200, "").Decode(t, &list)
 	if len(list.Items) != 1 {
-		t.Errorf("%+v", list.Items)
+		t.Errorf("registrations of a patient whose index was restored = %+v, want one", list.Items)
 	}
 }

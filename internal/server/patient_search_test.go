@@ -73,16 +73,16 @@ func TestPatientSearch(t *testing.T) {
 	}
 	for _, phone := range []string{"044 555 09 99 ext. 12", "+41 44 555 09 99 x12", "0999 #12"} {
 		if got := f.found("phone", phone); !slices.Equal(got, []int64{odegard.ID}) {
-			t.Errorf("the phone %q finds %v", phone, got)
+			t.Errorf("search by the phone %q = %v, want [%d]", phone, got, odegard.ID)
 		}
 	}
 	f.register(object{"email": "ann@straße.example"}).Want(t, 201, "")
 	f.register(object{"email": "ann@xn--strae-oqa.example"}).Want(t, 409, "email-taken")
 	if got := f.found("birth_date", "1980-12-03"); !slices.Equal(got, []int64{maria.ID}) {
-		t.Errorf("the birth date finds %v", got)
+		t.Errorf("search by the birth date = %v, want [%d]", got, maria.ID)
 	}
 	if got := f.found("name", "Marquez", "birth_date", "1980-03-12"); got != nil {
-		t.Errorf("both find %v", got)
+		t.Errorf("search by a name and another birth date = %v, want none", got)
 	}
 	f.register(object{"email": "ann@bücher.example"}).Want(t, 201, "")
 	f.register(object{"email": "ann@xn--bcher-kva.example"}).Want(t, 409, "email-taken")
@@ -97,7 +97,7 @@ func TestFormerNamesAndMergedRecordsFindTheSurvivor(t *testing.T) {
 	f.Patch(path, object{"last_name": "Keller"}).Want(t, 200, "")
 	for _, q := range []string{"Brunner", "Keller", "Brunner, Lea"} {
 		if got := f.found("q", q); !slices.Equal(got, []int64{p.ID}) {
-			t.Errorf("%q finds %v", q, got)
+			t.Errorf("search for %q = %v, want [%d]", q, got, p.ID)
 		}
 	}
 	r := f.register(object{"first_name": "Lea", "last_name": "Brunner", "birth_date": "1984-02-29", "on_possible_duplicate": "refuse"})
@@ -106,7 +106,7 @@ func TestFormerNamesAndMergedRecordsFindTheSurvivor(t *testing.T) {
 	f.Post(path+"/merge", object{"duplicate_id": twin.ID}).Want(t, 200, "")
 	for _, query := range [][]string{{"q", "Broenner"}, {"name", "leah"}, {"phone", "0321"}, {"email", "leah@example.org"}, {"q", "leah@example.org"}, {"q", twin.Mrn}} {
 		if got := f.found(query...); !slices.Equal(got, []int64{p.ID}) {
-			t.Errorf("%q finds %v", query, got)
+			t.Errorf("search for %q = %v, want [%d]", query, got, p.ID)
 		}
 	}
 	f.register(object{"email": "leah@example.org"}).Want(t, 409, "email-taken")
@@ -115,12 +115,12 @@ func TestFormerNamesAndMergedRecordsFindTheSurvivor(t *testing.T) {
 	f.Post(path+"/erase", object{"reason": "asked for it"}).Want(t, 200, "")
 	for _, query := range [][]string{{"q", "Brunner"}, {"q", "Keller"}, {"q", "Broenner"}, {"phone", "0321"}} {
 		if got := f.found(query...); got != nil {
-			t.Errorf("%q finds %v, who was erased", query, got)
+			t.Errorf("search for %q = %v, want none: the patient was erased", query, got)
 		}
 	}
 	var left int
 	if err := f.db.DB.Get(&left, `SELECT COUNT(*) FROM patient_names WHERE patient_id IN (?, ?)`, p.ID, twin.ID); err != nil || left != 0 {
-		t.Errorf("%d keys are left (%v)", left, err)
+		t.Errorf("search keys of erased patients = %d (%v), want none", left, err)
 	}
 }
 
@@ -139,14 +139,14 @@ func TestKeysOfAnOlderProgramAreMadeGood(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = st.Close() })
 	if n, err := st.RekeyPatients(t.Context()); err != nil || n != 2 {
-		t.Fatalf("%d, %v", n, err)
+		t.Fatalf("RekeyPatients = %d, %v, want 2", n, err)
 	}
 	if n, err := st.RekeyPatients(t.Context()); err != nil || n != 0 {
-		t.Fatalf("again %d, %v", n, err)
+		t.Fatalf("RekeyPatients again = %d, %v, want 0", n, err)
 	}
 	for _, query := range [][]string{{"q", "zoe"}, {"phone", "044 555 01 77"}, {"email", "a@bücher.example"}, {"q", "anders"}, {"q", clinic.MRN(p.ID)}} {
 		if got := f.found(query...); len(got) != 1 {
-			t.Errorf("%q finds %v", query, got)
+			t.Errorf("search for %q = %v, want one patient", query, got)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestPlans(t *testing.T) {
 		var a api.Appointment
 		f.Get(fmt.Sprintf("/appointments/%d", first.ID)).Want(t, 200, "").Decode(t, &a)
 		if a.DoctorID != ill || !a.StartTime.Equal(first.StartTime) {
-			t.Errorf("%+v", a)
+			t.Errorf("appointment after planning = %+v, want it as it was: doctor %d at %s", a, ill, first.StartTime)
 		}
 		var read api.Plan
 		f.Get(location).Want(t, 200, "").Decode(t, &read)
@@ -79,7 +79,7 @@ func TestPlans(t *testing.T) {
 		f.Post("/plans/999999/apply", object{}).Want(t, 404, "plan-not-found")
 		f.Post("/plans", object{"doctor_id": 999_999, "first_date": "2027-03-02", "last_date": "2027-03-02"}).Want(t, 404, "doctor-not-found")
 		if vs := f.Post("/plans", object{"doctor_id": ill}).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/start_time required"}) {
-			t.Errorf("%v", vs)
+			t.Errorf("violations = %v, want [#/start_time required]", vs)
 		}
 	})
 	t.Run("AllOrNothing", func(t *testing.T) {
@@ -90,12 +90,12 @@ func TestPlans(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		if visit := p.Report[0].Appointment; visit.DoctorID != ill {
-			t.Errorf("the report has a visit as if it had been moved: %+v", visit)
+			t.Errorf("appointment in the report of a refused plan = %+v, want it with doctor %d still", visit, ill)
 		}
 		var a api.Appointment
 		f.Get(fmt.Sprintf("/appointments/%d", first.ID)).Want(t, 200, "").Decode(t, &a)
 		if a.DoctorID != ill {
-			t.Errorf("moved although not all could be: %+v", a)
+			t.Errorf("appointment after a refused plan = %+v, want it with doctor %d still", a, ill)
 		}
 		f.Send(contracttest.Request{Method: "POST", Path: location + "/apply", Body: object{}, Header: http.Header{"If-Match": {`"9"`}}}).Want(t, 412, "precondition-failed")
 		f.Post(fmt.Sprintf("/appointments/%d/cancel", taken.ID), object{"reason": "other"}).Want(t, 200, "")
@@ -105,17 +105,18 @@ func TestPlans(t *testing.T) {
 		for _, i := range applied.Items {
 			slot := i.Proposal.MustGet()
 			if i.Outcome != "moved" || i.Appointment.DoctorID != slot.DoctorID || !i.Appointment.StartTime.Equal(slot.StartTime) {
-				t.Errorf("%+v", i)
+				t.Errorf("item = %+v, want it moved to doctor %d at %s", i, slot.DoctorID, slot.StartTime)
 			}
 		}
 		if tag := f.Get(location).Header.Get("ETag"); tag != r.Header.Get("ETag") || tag == `"1"` {
-			t.Errorf("tag %s, applied %s", tag, r.Header.Get("ETag"))
+			t.Errorf("ETag of the plan = %s, want that of the applied plan, %s, and not \"1\"",
+				tag, r.Header.Get("ETag"))
 		}
 		f.Post(location+"/apply", object{"mode": "all_or_nothing"}).Want(t, 200, "") // nothing moves twice
 		var history api.AppointmentHistory
 		f.Get(fmt.Sprintf("/appointments/%d/history", first.ID)).Want(t, 200, "").Decode(t, &history)
 		if len(history.Items) != 2 || history.Items[1].Action != "reschedule" {
-			t.Errorf("history %+v", history.Items)
+			t.Errorf("history = %+v, want two events, the second a reschedule", history.Items)
 		}
 	})
 	t.Run("NobodyLeft", func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestPlans(t *testing.T) {
 		var applied api.Plan
 		f.Post(location+"/apply", object{}).Want(t, 200, "").Decode(t, &applied)
 		if applied.Items[0].Outcome != "impossible" {
-			t.Errorf("%+v", applied.Items)
+			t.Errorf("applied items = %+v, want the outcome impossible", applied.Items)
 		}
 	})
 }
@@ -205,7 +206,7 @@ func TestPlanTakesRoomsOfItsOwn(t *testing.T) {
 		f.Post(location+"/apply", object{"mode": mode}).Want(t, 200, "").Decode(t, &applied)
 		for _, item := range applied.Items {
 			if item.Outcome != "moved" {
-				t.Errorf("%s: appointment %d: %s", mode, item.Appointment.ID, item.Outcome)
+				t.Errorf("%s: outcome of appointment %d = %s, want moved", mode, item.Appointment.ID, item.Outcome)
 			}
 		}
 	}
@@ -303,7 +304,7 @@ func TestPlanRacesBookings(t *testing.T) {
 			t.Fatal(err)
 		}
 		if overlaps != 0 {
-			t.Errorf("%d overlaps of %s", overlaps, party)
+			t.Errorf("%d appointments overlap by %s, want none", overlaps, party)
 		}
 	}
 	for i, v := range visits {
@@ -312,7 +313,8 @@ func TestPlanRacesBookings(t *testing.T) {
 		slot := plan.Items[i].Proposal.MustGet()
 		stayed := now.DoctorID == ill && now.StartTime.Equal(v.StartTime)
 		if moved := now.DoctorID == slot.DoctorID && now.StartTime.Equal(slot.StartTime); !moved && !stayed {
-			t.Errorf("visit %d is at %s with %d: neither where it was nor where it was to be", v.ID, now.StartTime, now.DoctorID)
+			t.Errorf("appointment %d is at %s with doctor %d, want where it was or where the plan moved it",
+				v.ID, now.StartTime, now.DoctorID)
 		}
 	}
 }

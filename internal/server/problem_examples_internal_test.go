@@ -35,8 +35,8 @@ func TestExamplesOfProblemsAreTheServers(t *testing.T) {
 		compared++
 		want, _ := newProblem(api.ProblemSlug(strings.TrimPrefix(got.Type, "/problems/")), details[got.Type], nil)
 		if got.Type != want.Type || got.Title != want.Title || got.Status != want.Status || got.Detail != want.Detail {
-			t.Errorf("%s: the contract's example is\n%s %d %q %q, the server sends\n%s %d %q %q", where,
-				got.Type, got.Status, got.Title, got.Detail, want.Type, want.Status, want.Title, want.Detail)
+			t.Errorf("%s: the contract's example is\n%s %d %q %q, want what the server sends:\n%s %d %q %q",
+				where, got.Type, got.Status, got.Title, got.Detail, want.Type, want.Status, want.Title, want.Detail)
 		}
 	}
 	examples := func(where string, r *openapi3.ResponseRef) {

@@ -52,10 +52,10 @@ func TestWalkIns(t *testing.T) {
 	r := f.Post("/walk-ins", body(object{"doctor_id": doctor, "note": " Rash. "}))
 	k := ticketOf(t, r, 201)
 	if k.Number != 1 || k.Status != "waiting" || k.Position.MustGet() != 1 || k.Date.String() != "2027-03-01" || k.Note.MustGet() != "Rash." || !k.AppointmentID.IsNull() {
-		t.Errorf("%+v", k)
+		t.Errorf("ticket = %+v, want number 1, waiting at position 1 on 2027-03-01, with the note %q", k, "Rash.")
 	}
 	if read := f.Get(r.Header.Get("Location")).Want(t, 200, ""); string(read.Body) != string(r.Body) {
-		t.Errorf("read %s, created %s", read.Body, r.Body)
+		t.Errorf("read ticket = %s, want it as created: %s", read.Body, r.Body)
 	}
 	inactive, away, later := f.doctor(), f.doctor(), f.doctor()
 	f.Patch(fmt.Sprintf("/doctors/%d", inactive), object{"is_active": false}).Want(t, 200, "")
@@ -88,7 +88,7 @@ func TestWalkIns(t *testing.T) {
 			got = append(got, ticketOf(t, f.Post("/walk-ins", object{"patient_id": f.patient(), "specialization": "paediatrics"}), 201).DoctorID)
 		}
 		if !slices.Equal(got, []int64{one, two, one, two}) {
-			t.Errorf("%v", got)
+			t.Errorf("doctors of four walk-ins = %v, want %v", got, []int64{one, two, one, two})
 		}
 	})
 	t.Run("AnotherDay", func(t *testing.T) {
@@ -96,12 +96,12 @@ func TestWalkIns(t *testing.T) {
 		f.Post("/walk-ins", body(object{"doctor_id": doctor})).Want(t, 409, "already-in-queue") // came yesterday, and waits
 		f.Post(fmt.Sprintf("/tickets/%d/leave", k.ID), nil).Want(t, 200, "")
 		if k := ticketOf(t, f.Post("/walk-ins", body(object{"doctor_id": doctor})), 201); k.Number != 1 || k.Date.String() != "2027-03-02" {
-			t.Errorf("%+v", k)
+			t.Errorf("ticket of the next day = %+v, want number 1 on 2027-03-02", k)
 		}
 		var q api.Queue
 		f.Get("/queue", "doctor_id", fmt.Sprint(doctor), "date", "2027-03-01").Want(t, 200, "").Decode(t, &q)
 		if len(q.Items) != 1 || q.Date.String() != "2027-03-01" {
-			t.Errorf("%+v", q)
+			t.Errorf("queue of the day before = %+v, want one ticket on 2027-03-01", q)
 		}
 	})
 }
@@ -134,11 +134,11 @@ func TestQueue(t *testing.T) {
 	}
 	called := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200)
 	if called.ID != first.ID || called.Status != "called" || !called.CalledAt.MustGet().Equal(now) {
-		t.Errorf("%+v", called)
+		t.Errorf("first called = %+v, want ticket %d, called at %s", called, first.ID, now)
 	}
 	second := ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200)
 	if second.AppointmentID.MustGet() != visit.ID {
-		t.Errorf("%+v", second)
+		t.Errorf("second called = %+v, want the ticket of appointment %d", second, visit.ID)
 	}
 	wantQueue("1 called -", "2 called -", "3 waiting 1")
 
@@ -158,13 +158,13 @@ func TestQueue(t *testing.T) {
 		var history api.AppointmentHistory
 		f.Get(fmt.Sprintf("/appointments/%d/history", visit.ID)).Want(t, 200, "").Decode(t, &history)
 		if len(history.Items) != 8 {
-			t.Errorf("%d events", len(history.Items))
+			t.Errorf("history has %d events, want 8", len(history.Items))
 		}
 	})
 	t.Run("Refused", func(t *testing.T) {
 		p := f.problem(ticket(first.ID, "complete"), 409, "invalid-ticket-transition")
 		if *p.CurrentTicketStatus != "called" || !slices.Equal(p.AllowedTicketStatuses, []api.TicketStatus{"called", "in_progress", "left", "transferred"}) {
-			t.Errorf("%+v", p)
+			t.Errorf("problem = %+v, want the current status called and those that may follow", p)
 		}
 		ticket(first.ID, "call").Want(t, 200, "") // once more
 		ticket(999_999, "call").Want(t, 404, "ticket-not-found")
@@ -187,17 +187,19 @@ func TestQueue(t *testing.T) {
 		f.Post(path, object{"doctor_id": 999_999}).Want(t, 404, "doctor-not-found")
 		to := ticketOf(t, f.Post(path, object{"doctor_id": colleague}), 201)
 		if to.DoctorID != colleague || to.Number != 2 || to.AppointmentID.MustGet() != other.ID || to.Position.MustGet() != 2 {
-			t.Errorf("%+v", to)
+			t.Errorf("transferred ticket = %+v, want number 2 at position 2 of doctor %d, for appointment %d",
+				to, colleague, other.ID)
 		}
 		if old := ticketOf(t, f.Get(fmt.Sprintf("/tickets/%d", from.ID)), 200); old.Status != "transferred" || old.TransferredTo.MustGet() != to.ID {
-			t.Errorf("%+v", old)
+			t.Errorf("ticket that was transferred = %+v, want the status transferred and the new ticket %d",
+				old, to.ID)
 		}
 		f.Post(path, object{"doctor_id": colleague}).Want(t, 409, "invalid-ticket-transition")
 		ticketOf(t, f.Post(fmt.Sprintf("/tickets/%d/leave", to.ID), nil), 200)
 		var a api.Appointment
 		f.Get(fmt.Sprintf("/appointments/%d", other.ID)).Want(t, 200, "").Decode(t, &a)
 		if a.Status != "left_without_being_seen" {
-			t.Errorf("visit %s", a.Status)
+			t.Errorf("appointment of a ticket that left = %s, want left_without_being_seen", a.Status)
 		}
 	})
 	t.Run("Pages", func(t *testing.T) {
@@ -220,7 +222,7 @@ func TestQueue(t *testing.T) {
 			cursor = next
 		}
 		if !slices.Equal(numbers, []int32{1, 2, 3, 4, 5}) {
-			t.Errorf("numbers %v", numbers)
+			t.Errorf("numbers = %v, want 1 to 5", numbers)
 		}
 	})
 }
@@ -256,7 +258,7 @@ func TestQueueRace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if broken != 0 {
-			t.Errorf("%d queues have gaps", broken)
+			t.Errorf("%d queues have gaps in their numbers, want none", broken)
 		}
 	}
 	gapless()
@@ -287,7 +289,7 @@ func TestQueueRace(t *testing.T) {
 	gapless()
 	for id, n := range calledTimes {
 		if n != 1 {
-			t.Errorf("ticket %d was called %d times", id, n)
+			t.Errorf("ticket %d was called %d times, want once", id, n)
 		}
 	}
 	if len(calledTimes) != 32 {
@@ -315,10 +317,10 @@ func TestQueueOverMidnight(t *testing.T) {
 	f.Post("/walk-ins", object{"patient_id": patients[0], "doctor_id": doctor}).Want(t, 409, "already-in-queue")
 	late := ticketOf(t, f.Post("/walk-ins", object{"patient_id": f.patient(), "doctor_id": doctor}), 201)
 	if late.Number != 1 || late.Position.MustGet() != 5 || late.Date.String() != "2027-03-02" {
-		t.Errorf("%+v", late)
+		t.Errorf("ticket after midnight = %+v, want number 1 at position 5 on 2027-03-02", late)
 	}
 	if k := ticketOf(t, f.Post("/walk-ins", object{"patient_id": f.patient(), "specialization": "Emergency"}), 201); k.DoctorID != colleague {
-		t.Errorf("goes to the doctor for whom five wait: %+v", k)
+		t.Errorf("walk-in for a specialty = %+v, want the doctor without a queue, %d", k, colleague)
 	}
 	want := []string{"1 waiting 1", "2 waiting 2", "3 waiting 3", "4 waiting 4", "1 waiting 5"}
 	if got := f.queue(doctor); !slices.Equal(got, want) {
@@ -346,29 +348,29 @@ func TestQueueOverMidnight(t *testing.T) {
 			}
 		}
 		if len(got) != 5 || got[0] != tickets[0].ID || got[4] != late.ID {
-			t.Errorf("%v", got)
+			t.Errorf("tickets on all pages = %v, want 5 from %d to %d", got, tickets[0].ID, late.ID)
 		}
 	})
 	t.Run("Days", func(t *testing.T) {
 		if q := read("date", "2027-03-02"); len(q.Items) != 5 || q.Waiting != 5 {
-			t.Errorf("%+v", q)
+			t.Errorf("queue of 2027-03-02 = %+v, want 5 tickets that wait", q)
 		}
 		if q := read("date", "2027-03-01"); len(q.Items) != 4 || q.Items[3].Position.MustGet() != 4 {
-			t.Errorf("%+v", q)
+			t.Errorf("queue of 2027-03-01 = %+v, want 4 tickets, the last at position 4", q)
 		}
 		if q := read("date", "2027-03-03"); len(q.Items) != 0 {
-			t.Errorf("%+v", q)
+			t.Errorf("queue of 2027-03-03 = %+v, want none", q)
 		}
 	})
 	var k api.Ticket
 	f.Get(fmt.Sprintf("/tickets/%d", tickets[2].ID)).Want(t, 200, "").Decode(t, &k)
 	if k.Position.MustGet() != 3 {
-		t.Errorf("%+v", k)
+		t.Errorf("third ticket = %+v, want position 3", k)
 	}
 	// The second goes to the colleague, at the end of the queue of this day; then nobody can be sent there twice.
 	onward := ticketOf(t, f.Post(fmt.Sprintf("/tickets/%d/transfer", tickets[1].ID), object{"doctor_id": colleague}), 201)
 	if onward.Number != 2 || onward.Date.String() != "2027-03-02" || onward.Position.MustGet() != 2 {
-		t.Errorf("%+v", onward)
+		t.Errorf("transferred ticket = %+v, want number 2 at position 2 on 2027-03-02", onward)
 	}
 	again := ticketOf(t, f.Post("/walk-ins", object{"patient_id": patients[1], "doctor_id": doctor}), 201)
 	f.Post(fmt.Sprintf("/tickets/%d/transfer", again.ID), object{"doctor_id": colleague}).Want(t, 409, "already-in-queue")
@@ -378,7 +380,8 @@ func TestQueueOverMidnight(t *testing.T) {
 		called = append(called, ticketOf(t, f.Post("/queue/call-next", object{"doctor_id": doctor}), 200).PatientID)
 	}
 	if !slices.Equal(called, []int64{patients[0], patients[2], visit.PatientID, late.PatientID}) {
-		t.Errorf("%v", called)
+		t.Errorf("patients called = %v, want %v",
+			called, []int64{patients[0], patients[2], visit.PatientID, late.PatientID})
 	}
 	f.Post("/queue/call-next", object{"doctor_id": doctor}).Want(t, 409, "queue-empty")
 	f.act(visit.ID, "start").Want(t, 200, "")
@@ -386,6 +389,6 @@ func TestQueueOverMidnight(t *testing.T) {
 	f.pass(24 * time.Hour)
 	f.Post("/walk-ins", object{"patient_id": patients[0], "doctor_id": doctor}).Want(t, 409, "already-in-queue")
 	if got := f.queue(doctor); !slices.Equal(got, []string{"1 in_progress -", "3 called -", "4 in_progress -", "1 called -"}) {
-		t.Errorf("%v", got)
+		t.Errorf("queue of the next day = %q, want those called and in progress", got)
 	}
 }

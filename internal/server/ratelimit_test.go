@@ -47,7 +47,7 @@ func TestAddressDoesNotLimitGoodKeys(t *testing.T) {
 		nobody.With("Authorization", "Bearer x").Get("/patients").Want(t, 429, "rate-limited")
 	}
 	if r := good.Get("/patients").Want(t, 200, ""); !strings.HasPrefix(r.Header.Get("RateLimit"), `"caller";r=28;`) {
-		t.Errorf("%v", r.Header)
+		t.Errorf("headers of a known caller during the attack = %v, want 28 requests left", r.Header)
 	}
 	fresh, _ := s.key("receptionist", nil) // used for the first time, during the attack
 	fresh.Get("/patients").Want(t, 200, "")
@@ -113,11 +113,11 @@ func TestKeysOfTwoProcesses(t *testing.T) {
 		if r := mine.Get("/patients"); r.Status == 429 {
 			refused++
 		} else if r.Status != 401 {
-			t.Errorf("a revoked key: %d %s", r.Status, r.Body)
+			t.Errorf("request with a revoked key = %d %s, want 401 or 429", r.Status, r.Body)
 		}
 	}
 	if refused == 0 {
-		t.Error("using a revoked key does not count")
+		t.Error("12 requests with a revoked key: none answered 429, want some")
 	}
 }
 
@@ -166,11 +166,11 @@ func TestWrongTokensLockNobodyOut(t *testing.T) {
 			want = 429
 		}
 		if r := token(theirs, "eve").Get("/patients"); r.Status != want {
-			t.Errorf("%d: %d %s", i, r.Status, r.Body)
+			t.Errorf("request %d with a token of another provider = %d %s, want %d", i, r.Status, r.Body, want)
 		}
 	}
 	if asked := p.asked.Load() - before; asked > 1 {
-		t.Errorf("the provider was asked %d times", asked)
+		t.Errorf("the provider was asked for keys %d times, want at most once", asked)
 	}
 	token(ours, "ben").Get("/patients").Want(t, 200, "")
 }
@@ -188,7 +188,7 @@ func TestAddressesAreCountedByNetwork(t *testing.T) {
 	}
 	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3", "192.0.2.1", "192.0.2.1", "192.0.2.1"} {
 		if got := from(address); got != 200 {
-			t.Errorf("%s: %d", address, got)
+			t.Errorf("request from %s = %d, want 200", address, got)
 		}
 	}
 	for address, want := range map[string]int{"2001:db8::9": 429, "2001:db8:0:1::1": 200, "192.0.2.1": 429, "192.0.2.2": 200, "::ffff:192.0.2.1": 429} {
@@ -222,7 +222,7 @@ func TestPartnerHoldsAreCapped(t *testing.T) {
 		}
 	})
 	if made.Load() != 5 || capped.Load() != 7 {
-		t.Errorf("%d made, %d capped", made.Load(), capped.Load())
+		t.Errorf("%d made and %d capped, want 5 and 7", made.Load(), capped.Load())
 	}
 	s.pass(61 * time.Second)
 	hold(partner, doctors[0]).Want(t, 201, "")
@@ -266,7 +266,7 @@ func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 		}
 		defer func() { _ = answer.Body.Close() }() // they are to stay open
 		if answer.StatusCode != http.StatusOK {
-			t.Fatalf("stream %d: %d", i+1, answer.StatusCode)
+			t.Fatalf("stream %d = %d, want 200", i+1, answer.StatusCode)
 		}
 	}
 	s.With("X-API-Key", key).Get("/stream").Want(t, 429, "too-many-streams")
@@ -277,7 +277,7 @@ func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		t.Errorf("another caller: %d", answer.StatusCode)
+		t.Errorf("stream of another caller = %d, want 200", answer.StatusCode)
 	}
 }
 

@@ -85,12 +85,14 @@ func TestEveryOperationAnswersForeignLikeMissing(t *testing.T) {
 					}
 					want := answer(missingID)
 					if strings.HasPrefix(want, "400 ") || strings.HasPrefix(want, "422 ") {
-						t.Errorf("%s (%s) by %s proves nothing: %s", op.OperationID, where, who, want)
+						t.Errorf("%s (%s) by %s for no record = %s, want a refusal that depends on the record",
+							op.OperationID, where, who, want)
 					}
 					for _, what := range slices.Sorted(maps.Keys(records[collection])) {
 						walked++
 						if got := answer(records[collection][what]); got != want {
-							t.Errorf("%s (%s) by %s: a %s record is %s\nand none is %s", op.OperationID, where, who, what, got, want)
+							t.Errorf("%s (%s) by %s for a %s record = %s\nwant as for no record: %s",
+								op.OperationID, where, who, what, got, want)
 						}
 					}
 				}
@@ -140,7 +142,7 @@ func TestEveryOperationAnswersForeignLikeMissing(t *testing.T) {
 			for _, name := range bodyMembers(op) {
 				in := recordMembers[name]
 				if in == "" && strings.HasSuffix(name, "_id") && !slices.Contains([]string{"doctor_id", "type_id", "room_id"}, name) {
-					t.Errorf("%s takes %s, which is in no table of this test", op.OperationID, name)
+					t.Errorf("%s takes %s, want it in a table of this test", op.OperationID, name)
 				}
 				if in == "" {
 					continue
@@ -154,7 +156,7 @@ func TestEveryOperationAnswersForeignLikeMissing(t *testing.T) {
 		}
 	}
 	if walked < 100 {
-		t.Errorf("compared %d answers only", walked)
+		t.Errorf("compared %d answers, want at least 100", walked)
 	}
 	t.Logf("%d answers compared", walked)
 }

@@ -49,10 +49,10 @@ func TestRefusalsAreThinned(t *testing.T) {
 	f := &refusals{}
 	count(f, 500, func(i int) clinic.Access { return anonymous(fmt.Sprintf("192.0.2.%d", i%250), fmt.Sprint(i)) })
 	if !f.first(clinic.Access{Caller: clinic.Caller{Subject: "key:1"}, Operation: "listPatients"}, minute) {
-		t.Error("strangers keep a caller's refusal out of the trail")
+		t.Error("first refusal of a caller after 500 of strangers = false, want true")
 	}
 	if !f.first(anonymous("192.0.2.1", "listPatients"), minute.Add(time.Minute)) {
-		t.Error("the next minute is not counted anew")
+		t.Error("first refusal of a stranger in the next minute = false, want true")
 	}
 }
 
@@ -65,12 +65,12 @@ func TestLeastRecentlyUsedBucketIsForgotten(t *testing.T) {
 	bs.get("first", 60)
 	bs.get("third", 60) // instead of the second
 	if bs.get("first", 60) != first {
-		t.Error("forgot a bucket that was used since")
+		t.Error("bucket that was used since is another one, want it kept")
 	}
 	if bs.get("second", 60) == second {
-		t.Error("kept the bucket that was used least recently")
+		t.Error("bucket that was used least recently is the same, want it forgotten")
 	}
 	if len(bs.byName) != 2 || bs.recent.Len() != 2 {
-		t.Errorf("%d names, %d buckets", len(bs.byName), bs.recent.Len())
+		t.Errorf("%d names and %d buckets, want 2 and 2", len(bs.byName), bs.recent.Len())
 	}
 }

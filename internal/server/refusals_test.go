@@ -46,12 +46,12 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := refused("patient_id", fmt.Sprint(foreign)); len(got) != 1 {
-		t.Errorf("about the patient: %q", got)
+		t.Errorf("refusals about the patient in the trail = %q, want one", got)
 	}
 	s.pass(time.Minute)
 	partner.Get("/api-keys").Want(t, 403, "forbidden")
 	if got := refused("subject", subject); len(got) != 3 {
-		t.Errorf("a minute later: %q", got)
+		t.Errorf("refusals of the subject a minute later = %q, want 3", got)
 	}
 	for _, want := range []string{`"subject":"` + subject + `","address":"127.0.0.1"`, `"subject":"anonymous","address":"127.0.0.1"`} {
 		if !strings.Contains(log.String(), want) {
@@ -62,7 +62,7 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 	partner.Post("/doctors/9223372036854775808/time-off", object{}).Want(t, 403, "forbidden")
 	s.trail("subject", subject) // matches the contract
 	if report := s.verify(); len(report.Faults) > 0 {
-		t.Errorf("%v", report.Faults)
+		t.Errorf("verification: faults %q, want none", report.Faults)
 	}
 }
 
@@ -86,33 +86,34 @@ func TestAuditOfPatient(t *testing.T) {
 	}
 	before := ids(kept)
 	if len(before) < 4 || !slices.Equal(before, ids(gone)) {
-		t.Errorf("%v of the survivor, %v of the other", before, ids(gone))
+		t.Errorf("trail of the survivor = %v, of the merged record %v; want at least 4 entries, and the same",
+			before, ids(gone))
 	}
 	st := s.db.Open(t, s.clock.now, time.UTC)
 	if n, err := st.IndexAudit(t.Context()); err != nil || n != 0 {
-		t.Errorf("%d entries indexed that may not be seen by all yet, %v", n, err)
+		t.Errorf("IndexAudit = %d, %v, want 0: not every reader may see these entries yet", n, err)
 	}
 	s.pass(time.Minute)
 	s.Get(fmt.Sprintf("/patients/%d", kept)).Want(t, 200, "") // stays out of the index
 	if n, err := st.IndexAudit(t.Context()); err != nil || n < 5 {
-		t.Errorf("%d entries indexed, %v", n, err)
+		t.Errorf("IndexAudit = %d, %v, want at least 5", n, err)
 	}
 	if after := ids(gone); len(after) != len(before)+1 || !slices.Equal(after[1:], before) {
-		t.Errorf("%v, before indexing %v", after, before)
+		t.Errorf("trail after indexing = %v, want one more than before: %v", after, before)
 	}
 	var file api.PatientExport
 	s.Get(fmt.Sprintf("/patients/%d/export", gone)).Want(t, 200, "").Decode(t, &file)
 	lists := 0
 	for _, e := range file.Audit {
 		if slices.Contains(e.PatientIds, other) {
-			t.Errorf("names another patient: %+v", e)
+			t.Errorf("entry in the export = %+v, want no other patient", e)
 		}
 		if len(e.PatientIds) > 1 {
 			lists++
 		}
 	}
 	if lists == 0 {
-		t.Error("the list that showed both records is not in the export")
+		t.Error("no entry of the export is of the list that showed both records, want one")
 	}
 }
 
@@ -171,11 +172,11 @@ func TestBeyondReachIsLikeMissing(t *testing.T) {
 			}
 			want := answer(missing)
 			if strings.HasPrefix(want, fmt.Sprint(http.StatusConflict)) {
-				t.Errorf("%s by %s: %s", name, who, want)
+				t.Errorf("%s by %s for no record = %s, want no 409", name, who, want)
 			}
 			for what, id := range map[string]int64{"foreign": foreign, "merged": merged, "erased": erased} {
 				if got := answer(id); got != want {
-					t.Errorf("%s by %s: a %s record is %s\nand none is %s", name, who, what, got, want)
+					t.Errorf("%s by %s for a %s record = %s\nwant as for no record: %s", name, who, what, got, want)
 				}
 			}
 		}

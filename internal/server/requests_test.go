@@ -41,7 +41,7 @@ func TestAllViolationsAtOnce(t *testing.T) {
 		}
 	}
 	if !slices.IsSorted(vs) {
-		t.Errorf("violations %v are in no order", vs)
+		t.Errorf("violations = %v, want them sorted", vs)
 	}
 }
 
@@ -126,11 +126,11 @@ func TestOddRequests(t *testing.T) {
 			switch test.status {
 			case 405:
 				if r.Header.Get("Allow") == "" {
-					t.Error("405 without Allow")
+					t.Errorf("405 with headers %v, want an Allow", r.Header)
 				}
 			case 415:
 				if r.Header.Get("Accept")+r.Header.Get("Accept-Patch") == "" {
-					t.Error("415 does not say what is taken")
+					t.Errorf("415 with headers %v, want an Accept or Accept-Patch", r.Header)
 				}
 			}
 		})
@@ -148,12 +148,12 @@ func TestEndsBeforeTheYear9999(t *testing.T) {
 	last := object{"patient_id": f.patient(), "doctor_id": f.doctor(), "start_time": "9998-12-31T23:45:00Z", "duration_minutes": 30}
 	for path, body := range map[string]object{"/appointments": last, "/holds": last} {
 		if vs := f.Post(path, body).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/start_time maximum"}) {
-			t.Errorf("%s: %v", path, vs)
+			t.Errorf("POST %s: violations %v, want [#/start_time maximum]", path, vs)
 		}
 	}
 	path := fmt.Sprintf("/appointments/%d/reschedule", a.ID)
 	if vs := f.Post(path, object{"start_time": "9998-12-31T23:59:00Z"}).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/start_time maximum"}) {
-		t.Errorf("%s: %v", path, vs)
+		t.Errorf("POST %s: violations %v, want [#/start_time maximum]", path, vs)
 	}
 }
 
@@ -167,23 +167,24 @@ func TestPatients(t *testing.T) {
 	var p api.Patient
 	r.Decode(t, &p)
 	if p.FirstName != "Zoë" || p.Email.MustGet() != "Zoe@Example.org" || p.Phone.MustGet() != "+41 44 555 01 23" || p.BirthDate.MustGet().String() != "1984-02-29" {
-		t.Errorf("registered %s", r.Body)
+		t.Errorf("registered patient = %s, want names and contacts trimmed and normalised", r.Body)
 	}
 	alone := bytes.Replace(r.Body, []byte(`"possible_duplicates":[],`), nil, 1)
 	if got := f.Get(path); !bytes.Equal(got.Body, alone) {
-		t.Errorf("read %s, registered %s", got.Body, r.Body)
+		t.Errorf("read patient = %s, want it as registered: %s", got.Body, alone)
 	}
 	for _, same := range []string{"zoe@example.org", "ZOE@EXAMPLE.ORG", "\tzoe@example.ORG "} {
 		taken := f.Post("/patients", object{"first_name": "A", "last_name": "B", "email": same}).Want(t, 409, "email-taken")
 		if strings.Contains(string(taken.Body), "Muster") || strings.Contains(string(taken.Body), path) {
-			t.Errorf("tells whose address it is: %s", taken.Body)
+			t.Errorf("409 email-taken: %s, want it without the other patient's name and id", taken.Body)
 		}
 	}
 	r = f.Patch(path, object{"email": nil, "last_name": "Meier"}).Want(t, 200, "")
 	p = api.Patient{}
 	r.Decode(t, &p)
 	if !p.Email.IsNull() || p.LastName != "Meier" || p.Phone.MustGet() != "+41 44 555 01 23" || r.Header.Get("ETag") != `"2"` {
-		t.Errorf("patched %s %s", r.Header.Get("ETag"), r.Body)
+		t.Errorf("patched patient = %s %s, want version 2, named Meier, without an e-mail address",
+			r.Header.Get("ETag"), r.Body)
 	}
 	f.Post("/patients", object{"first_name": "A", "last_name": "B", "email": "zoe@example.org"}).Want(t, 201, "") // free again
 	f.Patch(path, object{"email": "Zoe@example.org"}).Want(t, 409, "email-taken")
@@ -233,17 +234,18 @@ func TestSystem(t *testing.T) {
 	var v api.Version
 	f.Get("/version").Want(t, 200, "").Decode(t, &v)
 	if v.TimeZone != "Europe/Zurich" || v.ContractVersion == "" {
-		t.Errorf("version %+v", v)
+		t.Errorf("version = %+v, want the zone Europe/Zurich and a contract version", v)
 	}
 	contract, err := os.ReadFile("../../openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := f.Get("/openapi.yaml").Want(t, 200, ""); !bytes.Equal(got.Body, contract) {
-		t.Error("/openapi.yaml is not openapi.yaml byte for byte")
+		t.Errorf("/openapi.yaml = %d bytes, want the %d of openapi.yaml, byte for byte",
+			len(got.Body), len(contract))
 	}
 	if got := f.Get("/docs").Want(t, 200, ""); !strings.Contains(string(got.Body), "/docs/scalar.js") || !strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'self'") {
-		t.Errorf("docs: %s %s", got.Header, got.Body)
+		t.Errorf("/docs = %s %s, want its scripts, and a policy of 'self'", got.Header, got.Body)
 	}
 	// Styles are let in by a nonce, another one each time, and nothing inline besides.
 	nonces := map[string]bool{}
@@ -252,14 +254,14 @@ func TestSystem(t *testing.T) {
 		policy := page.Header.Get("Content-Security-Policy")
 		nonce := regexp.MustCompile(`'nonce-([A-Z2-7]{26})'`).FindStringSubmatch(policy)
 		if nonce == nil || !strings.Contains(string(page.Body), `nonce="`+nonce[1]+`"`) || nonces[nonce[1]] {
-			t.Fatalf("%s\n%s", policy, page.Body)
+			t.Fatalf("policy = %s, want a new nonce that the page has:\n%s", policy, page.Body)
 		}
 		nonces[nonce[1]] = true
 	}
 	for _, path := range []string{"/docs", "/problems", "/problems/not-found", "/doctors", "/none", "/docs/scalar.js"} {
 		policy := f.Get(path).Header.Get("Content-Security-Policy")
 		if policy == "" || strings.Contains(policy, "unsafe") || !strings.Contains(policy, "frame-ancestors 'none'") {
-			t.Errorf("%s: %q", path, policy)
+			t.Errorf("policy of %s = %q, want no unsafe source and frame-ancestors 'none'", path, policy)
 		}
 	}
 	f.Get("/").Want(t, 302, "")
@@ -277,26 +279,27 @@ func TestSystem(t *testing.T) {
 			}
 		}
 		if len(body) == 0 || !bytes.Equal(body, plain.Body) {
-			t.Errorf("%s differs packed and plain", path)
+			t.Errorf("%s: %d bytes compressed and %d plain, want the same text", path, len(body), len(plain.Body))
 		}
 	}
 	all := f.Get("/problems").Want(t, 200, "")
 	for slug := range problemSlugs(t) {
 		page := f.Get("/problems/"+slug).Want(t, 200, "")
 		if !strings.Contains(string(page.Body), slug) || !strings.Contains(string(all.Body), slug) {
-			t.Errorf("no explanation of %s", slug)
+			t.Errorf("pages of problems lack %s, want it on its own page and in the list", slug)
 		}
 	}
 	f.Get("/problems/unheard-of").Want(t, 422, "validation-failed")
 
 	head := f.Send(contracttest.Request{Method: "HEAD", Path: "/doctors"}).Want(t, 200, "")
 	if len(head.Body) != 0 || head.Header.Get("Content-Type") != "application/json" {
-		t.Errorf("HEAD: %v %q", head.Header, head.Body)
+		t.Errorf("HEAD = %v %q, want no body and application/json", head.Header, head.Body)
 	}
 	named := f.Send(contracttest.Request{Method: "GET", Path: "/healthz", Header: http.Header{"X-Request-Id": {"abc-1"}}})
 	forged := f.Send(contracttest.Request{Method: "GET", Path: "/healthz", Header: http.Header{"X-Request-Id": {"a b"}}})
 	if named.Header.Get("X-Request-ID") != "abc-1" || forged.Header.Get("X-Request-ID") == "a b" {
-		t.Error("request ids")
+		t.Errorf("X-Request-ID = %q and %q, want abc-1 kept and %q replaced",
+			named.Header.Get("X-Request-ID"), forged.Header.Get("X-Request-ID"), "a b")
 	}
 }
 
@@ -346,7 +349,7 @@ func TestWhatIsNotSupportedIsRejected(t *testing.T) {
 				}
 			}
 			if !strings.Contains(string(r.Body), test.text) {
-				t.Errorf("does not say %q: %s", test.text, r.Body)
+				t.Errorf("problem = %s, want it to say %q", r.Body, test.text)
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func wantWholeTrail(t *testing.T, d *storetest.Database) {
 		t.Fatal(err)
 	}
 	if len(report.Faults) > 0 {
-		t.Errorf("the audit trail does not verify: %v", report.Faults)
+		t.Errorf("verification after the reset: faults %q, want none", report.Faults)
 	}
 }
 
@@ -106,15 +106,15 @@ func TestStreamsEndAtAReset(t *testing.T) {
 	select {
 	case e, open := <-events:
 		if open && e.name != "" {
-			t.Errorf("got %v", e)
+			t.Errorf("stream after the reset sent %v, want it closed", e)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("the stream is still open")
+		t.Fatal("the stream is still open 20 s after the reset, want it closed")
 	}
 	again, _ := listen(t, f.url, nil)
 	<-again
 	f.doctor()
 	if e := <-again; e.name != "change" || slices.Contains([]string{"", before.id}, e.id) {
-		t.Errorf("got %v after %v", e, before)
+		t.Errorf("event after the reset = %v, want a change with another id than %v", e, before)
 	}
 }

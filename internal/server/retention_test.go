@@ -28,27 +28,28 @@ func TestRetention(t *testing.T) {
 	st := s.db.Open(t, s.clock.now, time.UTC)
 	n, err := st.EraseDormant(t.Context(), store.SystemRequest(), cut, func(int) {})
 	if err != nil || n != 1 {
-		t.Errorf("%d erased, %v", n, err)
+		t.Errorf("EraseDormant = %d, %v, want 1", n, err)
 	}
 	for id, erased := range map[int64]bool{dormant: true, visiting: false, active: false} {
 		var p api.Patient
 		s.Get(fmt.Sprintf("/patients/%d", id)).Want(t, 200, "").Decode(t, &p)
 		if (p.ErasedAt != nil) != erased {
-			t.Errorf("patient %d: %v", id, p.ErasedAt)
+			t.Errorf("patient %d: erased at %v, want erased %t", id, p.ErasedAt, erased)
 		}
 	}
 	before := s.verify()
 	removed, err := st.PruneAudit(t.Context(), store.SystemRequest(), cut)
 	if err != nil || removed == 0 {
-		t.Fatalf("%d removed, %v", removed, err)
+		t.Fatalf("PruneAudit = %d, %v, want some entries removed", removed, err)
 	}
 	for range 2 { // and once more, when there is nothing left to do
 		report := s.verify(append(old.Heads, before.Heads...)...)
 		if len(report.Faults) > 0 || report.Entries < before.Entries-removed {
-			t.Errorf("%d entries before, %d removed: %+v", before.Entries, removed, report)
+			t.Errorf("verification after pruning %d of %d entries = %+v, want no faults and the rest",
+				removed, before.Entries, report)
 		}
 		if n, err := st.PruneAudit(t.Context(), store.SystemRequest(), cut); err != nil || n != 0 {
-			t.Errorf("%d removed, %v", n, err)
+			t.Errorf("PruneAudit again = %d, %v, want 0", n, err)
 		}
 	}
 	for _, e := range s.trail() {
@@ -61,6 +62,6 @@ func TestRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report := s.verify(); len(report.Faults) == 0 {
-		t.Error("nothing was found")
+		t.Error("verification of a chain that was cut found no fault, want one")
 	}
 }

@@ -67,10 +67,10 @@ func TestRoomsAndTypesAreRecords(t *testing.T) {
 			}
 			r.Decode(t, &got)
 			if got.Name != "Crème" || !got.IsActive {
-				t.Errorf("%s", r.Body)
+				t.Errorf("created = %s, want it active and named Crème", r.Body)
 			}
 			if read := f.Get(location).Want(t, 200, ""); string(read.Body) != string(r.Body) || read.Header.Get("ETag") != `"1"` {
-				t.Errorf("read %s, created %s", read.Body, r.Body)
+				t.Errorf("read = %s %s, want it as created, version 1: %s", read.Header.Get("ETag"), read.Body, r.Body)
 			}
 			create["name"] = "CREME"
 			f.Post(path, create).Want(t, 409, "name-taken")
@@ -89,13 +89,13 @@ func TestRoomsAndTypesAreRecords(t *testing.T) {
 			f.Get(path, "is_active", "true").Want(t, 200, "").Decode(t, &list)
 			for _, item := range list.Items {
 				if !item.IsActive {
-					t.Errorf("lists %v", item)
+					t.Errorf("list of active records has %v, want active ones only", item)
 				}
 			}
 			f.Get(path, "limit", "1").Want(t, 200, "").Decode(t, &list)
 			f.Get(path, "limit", "1", "cursor", list.NextCursor).Want(t, 200, "").Decode(t, &list)
 			if len(list.Items) != 1 {
-				t.Errorf("second page: %v", list.Items)
+				t.Errorf("second page = %v, want one record", list.Items)
 			}
 			f.Send(contracttest.Request{Method: "DELETE", Path: location, Header: http.Header{"If-Match": {`"1"`}}}).Want(t, 412, "precondition-failed")
 			f.Delete(location).Want(t, 204, "")
@@ -114,7 +114,7 @@ func TestRoomsAndTypesAreRecords(t *testing.T) {
 		var k api.AppointmentType
 		f.Patch(path, object{"doctor_ids": []int64{doctors[1], doctors[0], doctors[1]}, "colour": "#00ff00", "needs_room": true, "buffer_before_minutes": 5, "buffer_after_minutes": 10, "duration_minutes": 60, "room_ids": []int64{}, "specializations": []string{}}).Want(t, 200, "").Decode(t, &k)
 		if !slices.Equal(k.DoctorIds, doctors) || k.Colour != "#00ff00" || !k.NeedsRoom || k.DurationMinutes != 60 || k.BufferBeforeMinutes != 5 || k.BufferAfterMinutes != 10 {
-			t.Errorf("%+v", k)
+			t.Errorf("patched type = %+v, want the members that were sent, and the doctors %v", k, doctors)
 		}
 	})
 }
@@ -127,17 +127,17 @@ func TestTypes(t *testing.T) {
 
 	a := f.bookedWith(skin, "2027-03-02T10:00:00Z", object{"type_id": kind, "duration_minutes": nil})
 	if a.DurationMinutes != 45 || a.BufferBeforeMinutes != 5 || a.BufferAfterMinutes != 10 {
-		t.Errorf("%+v", a)
+		t.Errorf("appointment without a duration = %+v, want the type's 45 minutes and buffers of 5 and 10", a)
 	}
 	if b := f.bookedWith(skin, "2027-03-02T14:00:00Z", object{"type_id": kind}); b.DurationMinutes != 30 {
-		t.Errorf("the type's duration goes before the one asked for: %+v", b)
+		t.Errorf("appointment with a duration = %+v, want 30 minutes, not the type's", b)
 	}
 	f.bookWith(heart, "2027-03-02T10:00:00Z", object{"type_id": kind}).Want(t, 409, "appointment-type-not-allowed")
 	f.Patch(fmt.Sprintf("/appointment-types/%d", kind), object{"doctor_ids": []int64{heart}}).Want(t, 200, "")
 	f.bookedWith(heart, "2027-03-02T10:00:00Z", object{"type_id": kind})
 	f.bookWith(skin, "2027-03-02T10:00:00Z", object{"type_id": 999_999}).Want(t, 404, "appointment-type-not-found")
 	if vs := f.bookWith(skin, "2027-03-02T10:00:00Z", object{"duration_minutes": nil}).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/duration_minutes required"}) {
-		t.Errorf("%v", vs)
+		t.Errorf("violations = %v, want [#/duration_minutes required]", vs)
 	}
 
 	t.Run("BuffersOccupyTheDoctor", func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestTypes(t *testing.T) {
 		}
 		p := f.problem(f.book(f.patient(), skin, "2027-03-02T10:50:00Z", 30), 409, "doctor-overlap")
 		if !p.Conflict.StartTime.Equal(at("2027-03-02T09:55:00Z")) || !p.Conflict.EndTime.Equal(at("2027-03-02T10:55:00Z")) {
-			t.Errorf("conflict %+v", p.Conflict)
+			t.Errorf("conflict = %+v, want 09:55 to 10:55, with the buffers", p.Conflict)
 		}
 		f.booked(f.patient(), skin, "2027-03-02T09:25:00Z", 30)
 		f.booked(f.patient(), skin, "2027-03-02T10:55:00Z", 30)
@@ -165,12 +165,12 @@ func TestTypes(t *testing.T) {
 		var read api.Appointment
 		f.Get(fmt.Sprintf("/appointments/%d", a.ID)).Want(t, 200, "").Decode(t, &read)
 		if read.DurationMinutes != 45 || read.BufferAfterMinutes != 10 {
-			t.Errorf("%+v", read)
+			t.Errorf("appointment after its type was changed = %+v, want 45 minutes and a buffer of 10 still", read)
 		}
 		var moved api.Appointment
 		f.Post(fmt.Sprintf("/appointments/%d/reschedule", a.ID), object{"start_time": "2027-03-03T10:00:00Z"}).Want(t, 200, "").Decode(t, &moved)
 		if moved.DurationMinutes != 45 || moved.BufferAfterMinutes != 10 {
-			t.Errorf("moved %+v", moved)
+			t.Errorf("appointment after a reschedule = %+v, want 45 minutes and a buffer of 10 still", moved)
 		}
 	})
 	t.Run("Inactive", func(t *testing.T) {
@@ -188,15 +188,15 @@ func TestRooms(t *testing.T) {
 	const start = "2027-03-02T10:00:00Z"
 	a := f.bookedWith(f.doctor(), start, object{"room_id": one})
 	if id, _ := a.RoomID.Get(); id != one {
-		t.Errorf("room %v", a.RoomID)
+		t.Errorf("room = %v, want %d", a.RoomID, one)
 	}
 	p := f.problem(f.bookWith(f.doctor(), start, object{"room_id": one}), 409, "room-overlap")
 	if p.Conflict == nil || len(p.Alternatives) == 0 {
-		t.Errorf("%+v", p)
+		t.Errorf("problem = %+v, want a conflict and alternatives", p)
 	}
 	f.bookWith(f.doctor(), start, object{"room_id": 999_999}).Want(t, 404, "room-not-found")
 	if vs := f.bookWith(f.doctor(), start, object{"room_id": one, "any_room": true}).Want(t, 422, "validation-failed").Violations(t); !slices.Equal(vs, []string{"#/any_room combination"}) {
-		t.Errorf("%v", vs)
+		t.Errorf("room_id with any_room: violations %v, want [#/any_room combination]", vs)
 	}
 	if id, _ := f.bookedWith(f.doctor(), start, object{"any_room": true}).RoomID.Get(); id != two {
 		t.Errorf("took room %d, want the free one", id)
@@ -212,7 +212,7 @@ func TestRooms(t *testing.T) {
 		const later = "2027-03-03T10:00:00Z"
 		f.bookWith(f.doctor(), later, object{"type_id": kind, "room_id": one}).Want(t, 409, "room-not-suitable")
 		if id, _ := f.bookedWith(f.doctor(), later, object{"type_id": kind}).RoomID.Get(); id != two {
-			t.Errorf("took room %d", id)
+			t.Errorf("room by type = %d, want %d", id, two)
 		}
 		// The buffer keeps the room too.
 		f.bookWith(f.doctor(), "2027-03-03T10:30:00Z", object{"room_id": two}).Want(t, 409, "room-overlap")
@@ -303,7 +303,7 @@ func TestRoomRace(t *testing.T) {
 	})
 	for answer := range answers {
 		if !slices.Contains([]string{"201 ", "409 room-overlap", "409 no-room-free"}, answer) {
-			t.Errorf("answers %v", answers)
+			t.Errorf("answer %q in %v, want 201, 409 room-overlap or 409 no-room-free", answer, answers)
 		}
 	}
 	var booked, overlaps int
@@ -316,6 +316,7 @@ func TestRoomRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if overlaps != 0 || booked != len(rooms) {
-		t.Errorf("%d overlaps; %d of %d rooms used; answers %v", overlaps, booked, len(rooms), answers)
+		t.Errorf("%d overlaps and %d rooms used, want none and all %d; answers %v",
+			overlaps, booked, len(rooms), answers)
 	}
 }

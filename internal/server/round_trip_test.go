@@ -290,7 +290,7 @@ func bodiesOfContract(t *testing.T) map[string]*openapi3.Schema {
 func holdsEveryMember(t *testing.T, operation string, schema *openapi3.Schema, r roundTrip, bodies []object) {
 	t.Helper()
 	if schema == nil {
-		t.Fatalf("the contract has no %s with a body", operation)
+		t.Fatalf("%s in the contract has no request body, want one", operation)
 	}
 	sent := object{}
 	for _, body := range bodies {
@@ -392,7 +392,7 @@ func (f *fixture) fromFeed(kind string, id int64) map[string]any {
 func (r roundTrip) compare(t *testing.T, where string, sent object, record map[string]any) {
 	t.Helper()
 	if record == nil {
-		t.Errorf("%s does not have the record", where)
+		t.Errorf("%s lacks the record, want it", where)
 		return
 	}
 	want := object{}

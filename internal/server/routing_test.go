@@ -38,13 +38,13 @@ func TestNothingBelowAnAddress(t *testing.T) {
 			for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} {
 				r := f.Send(contracttest.Request{Method: method, Path: below})
 				if r.Status != 404 {
-					t.Errorf("%s %s: %d", method, below, r.Status)
+					t.Errorf("%s %s = %d, want 404", method, below, r.Status)
 				}
 			}
 		}
 		if allowed := f.Send(contracttest.Request{Method: "OPTIONS", Path: path}).Header.Get("Allow"); strings.Contains(allowed, "HEAD") != (item.Get != nil) ||
 			!strings.Contains(allowed, "OPTIONS") {
-			t.Errorf("OPTIONS %s: Allow %s", path, allowed)
+			t.Errorf("OPTIONS %s: Allow %s, want OPTIONS, and HEAD exactly if there is a GET", path, allowed)
 		}
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			if item.GetOperation(method) != nil {
@@ -58,12 +58,12 @@ func TestNothingBelowAnAddress(t *testing.T) {
 				}
 			}
 			if slices.Contains(allowed, "HEAD") != (item.Get != nil) {
-				t.Errorf("%s %s: Allow %v", method, path, allowed)
+				t.Errorf("%s %s: Allow %v, want HEAD exactly if there is a GET", method, path, allowed)
 			}
 		}
 	}
 	if allowed := f.Send(contracttest.Request{Method: "OPTIONS", Path: "/docs/init.js"}).Header.Get("Allow"); allowed != "OPTIONS, GET, HEAD" {
-		t.Errorf("a file of the documentation allows %s", allowed)
+		t.Errorf("OPTIONS /docs/init.js: Allow %s, want OPTIONS, GET, HEAD", allowed)
 	}
 	held(t, f.Get("/fhir/Patient/1/_history").Want(t, 404, "not-found"))
 	held(t, f.Get("/fhir/Appointment/$book").Want(t, 405, "method-not-allowed"))
@@ -87,7 +87,7 @@ func TestEncodedPaths(t *testing.T) {
 	f := setup(t, "UTC")
 	patient := f.patient()
 	if patient != 1 {
-		t.Fatalf("the first patient is %d", patient)
+		t.Fatalf("first patient has id %d, want 1", patient)
 	}
 	doctor := f.doctor()
 	for path, status := range map[string]int{

@@ -44,7 +44,7 @@ func TestScheduleIsWhatTheSingleOperationsReturn(t *testing.T) {
 		single := client.Get("/closures", "from", from)
 		if single.Status == http.StatusForbidden {
 			if got.Calendars != nil {
-				t.Errorf("%s may not read calendars: %s", name, answer.Body)
+				t.Errorf("schedule for %s, who may not read calendars: %s, want no calendars", name, answer.Body)
 			}
 			continue
 		}
@@ -88,17 +88,18 @@ func TestScheduleRange(t *testing.T) {
 	var got api.Schedule
 	f.Get(fmt.Sprintf("/schedule?doctor_id=%d,%d&first_date=2027-03-28&last_date=2027-03-28", two, one)).Want(t, 200, "").Decode(t, &got)
 	if hours := got.To.Sub(got.From).Hours(); hours != 23 {
-		t.Errorf("the day has %v hours", hours)
+		t.Errorf("schedule of the day has %v hours, want 23", hours)
 	}
 	if ids := appointmentIDs(got); !slices.Equal(ids, []int64{before.ID, last.ID}) {
 		t.Errorf("appointments %v, want %d and %d", ids, before.ID, last.ID)
 	}
 	calendars := got.Calendars.Doctors
 	if len(calendars) != 2 || calendars[0].DoctorID != one || len(calendars[0].TimeOff) != 0 || len(calendars[1].TimeOff) != 1 || len(got.Calendars.Closures) != 1 {
-		t.Errorf("%+v", got.Calendars)
+		t.Errorf("calendars = %+v, want those of two doctors, time off of the second, and one closure",
+			got.Calendars)
 	}
 	if hours := calendars[0].WorkingHours; len(hours.Timetables) != 1 || len(hours.Exceptions) != 1 || !calendars[1].WorkingHours.TimeZone.IsNull() {
-		t.Errorf("%+v", hours)
+		t.Errorf("working hours = %+v, want a timetable and an exception, and none of the second doctor", hours)
 	}
 }
 
@@ -177,16 +178,16 @@ func TestStreamWithRecords(t *testing.T) {
 	}
 	booked := read(desk)
 	if booked.Appointment == nil || booked.Appointment.ID != own.ID || booked.Appointment.Patient == nil || booked.Appointment.Patient.ID != patient {
-		t.Errorf("%+v", booked)
+		t.Errorf("first change at the desk = %+v, want appointment %d with patient %d", booked, own.ID, patient)
 	}
 	if c := read(desk); c.Appointment == nil || c.Appointment.Cancellation.Note.MustGet() != staffWords {
-		t.Errorf("%+v", c)
+		t.Errorf("second change at the desk = %+v, want the cancellation with its note", c)
 	}
 	if c := read(desk); c.TimeOff == nil || *c.TimeOff.Reason != "illness" {
-		t.Errorf("%+v", c)
+		t.Errorf("third change at the desk = %+v, want time off with its reason", c)
 	}
 	if c := read(bare); c.Appointment == nil || c.Appointment.Patient != nil {
-		t.Errorf("%+v", c)
+		t.Errorf("change without patients = %+v, want the appointment without its patient", c)
 	}
 	for name, events := range map[string]<-chan event{"doctor": doctor, "partner": partner} {
 		seen := 0
@@ -195,10 +196,11 @@ func TestStreamWithRecords(t *testing.T) {
 			case c.Appointment != nil:
 				seen++
 				if c.Appointment.Patient == nil || name == "partner" && c.Appointment.Cancellation != nil && c.Appointment.Cancellation.Note.IsSpecified() {
-					t.Errorf("%s: %+v", name, c.Appointment)
+					t.Errorf("appointment in the stream of the %s = %+v, want its patient, and no note for a partner",
+						name, c.Appointment)
 				}
 			case c.TimeOff != nil && c.TimeOff.Reason != nil:
-				t.Errorf("%s is told why a colleague is away: %+v", name, c.TimeOff)
+				t.Errorf("time off in the stream of the %s = %+v, want no reason: it is a colleague's", name, c.TimeOff)
 			}
 		}
 		if seen != 2 {
@@ -225,7 +227,7 @@ func TestChangesWithPatients(t *testing.T) {
 		var list api.ChangeList
 		f.Get("/changes", "objects", "appointment", "include", include).Want(t, 200, "").Decode(t, &list)
 		if c := list.Items[0]; c.Appointment.ID != a.ID || (c.Appointment.Patient != nil) != want {
-			t.Errorf("%s: %+v", include, c.Appointment)
+			t.Errorf("include=%s: %+v, want appointment %d with its patient: %t", include, c.Appointment, a.ID, want)
 		}
 	}
 	f.Get("/changes", "include", "patient").Want(t, 422, "validation-failed")

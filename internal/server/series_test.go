@@ -71,7 +71,8 @@ func TestSeries(t *testing.T) {
 	var one api.Appointment
 	f.Get(fmt.Sprintf("/appointments/%d", booked.Dates[1].AppointmentID.MustGet())).Want(t, 200, "").Decode(t, &one)
 	if one.SeriesID.MustGet() != booked.Series.ID || booked.Series.TimeZone != "Europe/Zurich" || booked.Series.Rule != "FREQ=WEEKLY;COUNT=4" {
-		t.Errorf("%+v %+v", one, booked.Series)
+		t.Errorf("appointment %+v of series %+v, want it in that series: weekly, 4 times, in Europe/Zurich",
+			one, booked.Series)
 	}
 	f.Get("/appointment-series/999999").Want(t, 404, "series-not-found")
 
@@ -80,7 +81,7 @@ func TestSeries(t *testing.T) {
 		same(dates(p.Dates), []string{"03-23T09:15Z refused /problems/doctor-overlap", "03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z free"})
 		for _, d := range p.Dates {
 			if !d.AppointmentID.IsNull() || d.Problem != nil && (d.Conflict == nil || len(d.Alternatives) == 0) {
-				t.Errorf("%+v", d)
+				t.Errorf("date = %+v, want no appointment, and a conflict and alternatives where it is refused", d)
 			}
 		}
 		f.booked(f.patient(), doctor, "2027-04-13T08:15:00Z", 15) // was not taken
@@ -96,7 +97,7 @@ func TestSeries(t *testing.T) {
 			r.Want(t, 200, "").Decode(t, &preview)
 			same(dates(preview.Dates), []string{"03-30T08:15Z refused /problems/doctor-overlap", "04-06T08:15Z refused /problems/doctor-overlap", "04-13T08:15Z refused /problems/doctor-overlap", "04-20T08:15Z free"})
 			if d := preview.Dates[0]; d.Conflict == nil || len(d.Alternatives) == 0 || !d.AppointmentID.IsNull() {
-				t.Errorf("%+v", d)
+				t.Errorf("first date of the preview = %+v, want a conflict, alternatives and no appointment", d)
 			}
 		}
 		var all api.SeriesPreview
@@ -107,7 +108,8 @@ func TestSeries(t *testing.T) {
 		f.series(other, doctor, object{"dry_run": true, "start_time": "2027-02-16T10:00:00+01:00"}).Want(t, 422, "start-in-past")
 		f.Get(list).Want(t, 200, "").Decode(t, &after)
 		if len(none.Items) != 0 || len(after.Items) != 0 {
-			t.Errorf("%d appointments, then %d", len(none.Items), len(after.Items))
+			t.Errorf("patient has %d appointments before the previews and %d after, want none",
+				len(none.Items), len(after.Items))
 		}
 		// The key of a preview is free for the booking.
 		key := http.Header{"Idempotency-Key": {"preview-then-book"}}
@@ -121,7 +123,8 @@ func TestSeries(t *testing.T) {
 		b, _ := f.bookedSeries(f.patient(), f.doctor(), object{"reason": " Dressing change ", "note": "Bring a friend"})
 		for _, a := range b.Series.Appointments {
 			if a.Reason.MustGet() != "Dressing change" || a.Note.MustGet() != "Bring a friend" {
-				t.Errorf("%+v", a)
+				t.Errorf("appointment of the series = %+v, want the reason %q and the note %q",
+					a, "Dressing change", "Bring a friend")
 			}
 		}
 	})
@@ -200,7 +203,7 @@ func TestSeries(t *testing.T) {
 		f.act(b.Dates[0].AppointmentID.MustGet(), "confirm").Want(t, 200, "")
 		cancel(object{"reason": "patient_request"}).Want(t, 200, "")
 		if got := f.times(path); got[0] != line("03-16T09:00Z", "cancelled") {
-			t.Errorf("%v", got)
+			t.Errorf("appointments = %q, want the first cancelled", got)
 		}
 		cancel(object{"reason": "patient_request"}).Want(t, 200, "") // nothing left
 		cancel(object{}).Want(t, 422, "validation-failed")
@@ -208,7 +211,7 @@ func TestSeries(t *testing.T) {
 		var h api.AppointmentHistory
 		f.Get(fmt.Sprintf("/appointments/%d/history", b.Dates[3].AppointmentID.MustGet())).Want(t, 200, "").Decode(t, &h)
 		if last := h.Items[len(h.Items)-1]; last.Action != "cancel" || last.Note.MustGet() != "moved away" {
-			t.Errorf("%+v", last)
+			t.Errorf("last event = %+v, want the cancellation with the note %q", last, "moved away")
 		}
 	})
 }
@@ -235,7 +238,7 @@ func TestSeriesRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(ids) == 0 {
-		t.Fatal("no series was booked")
+		t.Fatal("no series was booked, want some")
 	}
 	together(16, func(i int) {
 		r := server(i).Post(fmt.Sprintf("/appointment-series/%d/reschedule", ids[i%len(ids)]), object{"doctor_id": doctors[i/2%2], "start_time_of_day": fmt.Sprintf("%02d:%02d", 9+i%3, i%4*15)})
@@ -251,7 +254,7 @@ func TestSeriesRace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if overlaps != 0 {
-			t.Errorf("%d overlaps of %s", overlaps, party)
+			t.Errorf("%d appointments overlap by %s, want none", overlaps, party)
 		}
 	}
 	var torn int
@@ -262,7 +265,8 @@ func TestSeriesRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if torn != 0 {
-		t.Errorf("%d of %d series are torn", torn, len(ids))
+		t.Errorf("%d of %d series are not whole, want 6 appointments with one doctor at one time of day",
+			torn, len(ids))
 	}
 }
 
@@ -292,7 +296,7 @@ func TestSeriesKeepItsInstants(t *testing.T) {
 			}
 			b, path := f.bookedSeries(f.patient(), doctor, object{"start_time": test.start, "time_zone": test.zone, "rule": "FREQ=DAILY;COUNT=2"})
 			if !b.Series.StartTime.Equal(at(test.start)) {
-				t.Errorf("starts %s", b.Series.StartTime)
+				t.Errorf("series starts at %s, want %s", b.Series.StartTime, test.start)
 			}
 			other := f.doctor()
 			for _, change := range []object{
@@ -310,7 +314,7 @@ func TestSeriesKeepItsInstants(t *testing.T) {
 			f.Get(path).Want(t, 200, "").Decode(t, &s)
 			for i, a := range s.Appointments {
 				if a.DoctorID != other || a.StartTime.Format("01-02T15:04Z") != test.want[i] {
-					t.Errorf("%+v", a)
+					t.Errorf("appointment %d = %+v, want doctor %d at %s", i, a, other, test.want[i])
 				}
 			}
 		})
@@ -334,7 +338,7 @@ func TestTimeZoneNames(t *testing.T) {
 			}),
 		} {
 			if vs := r.Want(t, 422, "validation-failed").Violations(t); len(vs) != 1 || !strings.HasPrefix(vs[0], "#/time_zone ") {
-				t.Errorf("%s with %q: %v", what, name, vs)
+				t.Errorf("%s in the zone %q: violations %v, want one of #/time_zone", what, name, vs)
 			}
 		}
 	}

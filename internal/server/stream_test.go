@@ -50,7 +50,7 @@ func listenTo(t *testing.T, address string, header http.Header) (events <-chan e
 	}
 	t.Cleanup(func() { cancel(); _ = response.Body.Close() })
 	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("%s %v", response.Status, response.Header)
+		t.Fatalf("GET /stream = %s %v, want 200 text/event-stream", response.Status, response.Header)
 	}
 	found := make(chan event, 100)
 	go func() {
@@ -82,7 +82,7 @@ func next(t *testing.T, events <-chan event) event {
 	case e := <-events:
 		return e
 	case <-time.After(20 * time.Second):
-		t.Fatal("no event came")
+		t.Fatal("no event within 20 s, want one")
 	}
 	return event{}
 }
@@ -97,7 +97,7 @@ func TestStream(t *testing.T) {
 	events, hang := listen(t, two.url, nil)
 	hello := next(t, events)
 	if hello.name != "hello" || hello.id == "" {
-		t.Fatalf("%+v", hello)
+		t.Fatalf("first event = %+v, want hello with an id", hello)
 	}
 	var last event
 	var delays []time.Duration
@@ -111,7 +111,7 @@ func TestStream(t *testing.T) {
 			t.Fatal(err)
 		}
 		if last.name != "change" || c.Type != "appointment.booked" || c.ObjectID != a.ID || c.Cursor != last.id || c.Appointment != nil {
-			t.Errorf("%+v", last)
+			t.Errorf("event = %+v, want appointment.booked of %d, without the record", last, a.ID)
 		}
 	}
 	slices.Sort(delays)
@@ -123,12 +123,12 @@ func TestStream(t *testing.T) {
 	}
 	events, _ = listen(t, two.url, http.Header{"Last-Event-Id": {last.id}})
 	if again := next(t, events); again.name != "hello" || again.id != last.id {
-		t.Errorf("%+v", again)
+		t.Errorf("first event after Last-Event-ID = %+v, want hello with the id %s", again, last.id)
 	}
 	for _, id := range missed {
 		var c api.Change
 		if err := json.Unmarshal([]byte(next(t, events).data), &c); err != nil || c.ObjectID != id {
-			t.Errorf("%+v, not %d (%v)", c, id, err)
+			t.Errorf("change = %+v (%v), want that of appointment %d", c, err, id)
 		}
 	}
 	one.With("Last-Event-ID", "AAAA").Get("/stream").Want(t, 422, "validation-failed")
@@ -215,14 +215,14 @@ func TestStreamsEnd(t *testing.T) {
 	secure.Post(fmt.Sprintf("/api-keys/%d/revoke", made.ID), nil).Want(t, 200, "")
 	secure.pass(2 * time.Hour)
 	if e := next(t, bound); e.name != "" {
-		t.Errorf("a revoked key is told %+v", e)
+		t.Errorf("stream of a revoked key sent %+v, want it closed", e)
 	}
 	if e := next(t, short); e.name != "" {
-		t.Errorf("an expired token is told %+v", e)
+		t.Errorf("stream of an expired token sent %+v, want it closed", e)
 	}
 	s.SetDraining()
 	if e := next(t, open); e.name != "" {
-		t.Errorf("%+v", e)
+		t.Errorf("stream after the close of its server sent %+v, want it closed", e)
 	}
 }
 
@@ -267,7 +267,8 @@ func TestBusyStreamEnds(t *testing.T) {
 			break
 		}
 		if waited := time.Since(revoked); waited > 25*time.Second {
-			t.Fatalf("the stream of a revoked key was told of %d changes in %s", told, waited)
+			t.Fatalf("stream of a revoked key was open for %s and sent %d changes, want it closed within 25 s",
+				waited, told)
 		}
 		select {
 		case e := <-events: // nothing else is told meanwhile, so this is its end

@@ -126,7 +126,7 @@ func TestTokens(t *testing.T) {
 		"realm_access": object{"roles": []string{"doctor"}}, "mems_doctor_id": doctor,
 	})).Get("/me").Want(t, 200, "").Decode(t, &me)
 	if me.Subject != "user:ann" || me.Kind != "token" || len(me.Roles) != 1 || me.DoctorID.MustGet() != doctor {
-		t.Errorf("%+v", me)
+		t.Errorf("GET /me = %+v, want user:ann by a token, with one role, as doctor %d", me, doctor)
 	}
 	for name, change := range map[string]object{
 		"Audience": {"aud": "other"}, "NoAudience": {"aud": nil}, "Issuer": {"iss": "https://elsewhere.example.org"},
@@ -170,7 +170,7 @@ func TestTokens(t *testing.T) {
 	// Keys go on beside tokens.
 	s.Get("/patients").Want(t, 200, "")
 	if who := s.trail("subject", "user:ann"); len(who) == 0 {
-		t.Error("the trail does not know who it was")
+		t.Error("audit entries of user:ann = none, want some")
 	}
 }
 
@@ -198,7 +198,7 @@ func TestRateLimit(t *testing.T) {
 	}
 	r := a.Get("/patients").Want(t, 429, "rate-limited")
 	if r.Header.Get("Retry-After") != "2" || !strings.HasPrefix(r.Header.Get("RateLimit"), `"caller";r=0;t=60`) {
-		t.Errorf("%v", r.Header)
+		t.Errorf("headers = %v, want Retry-After 2 and no request left", r.Header)
 	}
 	b.Get("/patients").Want(t, 200, "")
 	s.pass(2 * time.Second)
@@ -214,11 +214,11 @@ func TestCORS(t *testing.T) {
 	for origin, allowed := range map[string]string{"https://desk.example.org": "https://desk.example.org", "https://evil.example.org": ""} {
 		r := s.With("Origin", origin).Get("/doctors").Want(t, 200, "")
 		if got := r.Header.Get("Access-Control-Allow-Origin"); got != allowed || r.Header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s: %q", origin, got)
+			t.Errorf("origin %s: Access-Control-Allow-Origin %q, want %q without credentials", origin, got, allowed)
 		}
 	}
 	closed := setup(t, "UTC")
 	if r := closed.With("Origin", "https://desk.example.org").Get("/doctors"); r.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("%v", r.Header)
+		t.Errorf("headers of a server without allowed origins = %v, want no Access-Control-Allow-Origin", r.Header)
 	}
 }

@@ -45,7 +45,7 @@ func TestTooEarly(t *testing.T) {
 		f.act(a.ID, "check-in").Want(t, 409, "too-early")
 		f.act(a.ID, "start").Want(t, 409, "invalid-transition")
 		if got := f.appointment(a.ID); got.Status != "confirmed" {
-			t.Errorf("%+v", got)
+			t.Errorf("appointment = %+v, want it confirmed", got)
 		}
 	})
 	t.Run("AnyTimeOfItsDay", func(t *testing.T) {
@@ -92,12 +92,12 @@ func TestConfirmationStays(t *testing.T) {
 	} {
 		f.reschedule(a.ID, body).Want(t, 200, "")
 		if got := f.appointment(a.ID); got.Status != "confirmed" {
-			t.Errorf("%v: %s", body, got.Status)
+			t.Errorf("status after %v = %s, want confirmed", body, got.Status)
 		}
 	}
 	f.reschedule(a.ID, object{"start_time": "2027-03-02T10:05:00Z"}).Want(t, 200, "")
 	if got := f.appointment(a.ID); got.Status != "scheduled" {
-		t.Errorf("another start: %s", got.Status)
+		t.Errorf("status after another start = %s, want scheduled", got.Status)
 	}
 	t.Run("Series", func(t *testing.T) {
 		booked, path := f.bookedSeries(f.patient(), f.doctor(), nil)
@@ -105,7 +105,7 @@ func TestConfirmationStays(t *testing.T) {
 		f.act(first, "confirm").Want(t, 200, "")
 		f.Post(path+"/reschedule", object{"room_id": room}).Want(t, 200, "")
 		if got := f.appointment(first); got.Status != "confirmed" || got.RoomID.IsNull() {
-			t.Errorf("%s", placed(got))
+			t.Errorf("appointment = %s, want it confirmed and in a room", placed(got))
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestUndoReschedule(t *testing.T) {
 		f.Get(fmt.Sprintf("/appointments/%d/history", a.ID)).Want(t, 200, "").Decode(t, &history)
 		last := history.Items[len(history.Items)-1]
 		if last.Action != "undo" || last.DoctorID != doctor || last.ToStatus != "confirmed" || !last.StartTime.Equal(a.StartTime) {
-			t.Errorf("history %+v", last)
+			t.Errorf("last event = %+v, want the undo back to doctor %d, confirmed, at %s", last, doctor, a.StartTime)
 		}
 	})
 	t.Run("SeveralInARow", func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestUndoReschedule(t *testing.T) {
 		// What was undone can be done anew, and undone again.
 		f.reschedule(a.ID, object{"start_time": "2027-03-02T15:00:00Z"}).Want(t, 200, "")
 		if got := undo(a.ID); got != want[len(want)-1] {
-			t.Errorf("%q", got)
+			t.Errorf("undo = %q, want %q", got, want[len(want)-1])
 		}
 	})
 	t.Run("UnderTheRules", func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestUndoReschedule(t *testing.T) {
 		taken := f.booked(f.patient(), doctor, "2027-03-02T10:15:00Z", 30)
 		f.problem(f.act(a.ID, "undo"), 409, "doctor-overlap")
 		if got := placed(f.appointment(a.ID)); got != fmt.Sprintf("scheduled 02 14:00 30 min, doctor %d, no room", doctor) {
-			t.Errorf("a refusal changed it: %s", got)
+			t.Errorf("appointment after a refused undo = %q, want it unchanged", got)
 		}
 		f.cancel(taken.ID)
 		elsewhere := f.booked(patient, f.doctor(), "2027-03-02T10:00:00Z", 30)
@@ -206,7 +206,7 @@ func TestUndoReschedule(t *testing.T) {
 		undo(a.ID)
 		got := f.appointment(a.ID)
 		if got.Override == nil || got.Override.Reason == nil || *got.Override.Reason != "came from far away" || !got.StartTime.Equal(a.StartTime) {
-			t.Errorf("%+v", got)
+			t.Errorf("appointment = %+v, want its override and its reason back, at %s", got, a.StartTime)
 		}
 	})
 	t.Run("AfterASeriesMoved", func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestUndoReschedule(t *testing.T) {
 		f.reschedule(a.ID, object{"start_time": "2027-03-05T14:00:00Z"}).Want(t, 200, "")
 		f.pass(35 * time.Minute)
 		if got := undo(a.ID); got != placed(a) {
-			t.Errorf("%q", got)
+			t.Errorf("undo = %q, want %q", got, placed(a))
 		}
 	})
 }
@@ -265,7 +265,7 @@ func TestRightToType(t *testing.T) {
 	}
 	f.reschedule(bare.ID, object{"start_time": "2027-03-02T12:00:00Z"}).Want(t, 200, "")
 	if got := f.appointment(bare.ID); !got.RoomID.IsNull() {
-		t.Errorf("it was in no room: %s", placed(got))
+		t.Errorf("appointment after the undo = %s, want no room, as before", placed(got))
 	}
 	// With another doctor or in another room, the type counts.
 	f.problem(f.reschedule(moved.ID, object{"doctor_id": colleague}), 409, "appointment-type-not-allowed")
@@ -276,14 +276,14 @@ func TestRightToType(t *testing.T) {
 	// proposes them, too.
 	p := f.problem(f.reschedule(moved.ID, object{"start_time": "2027-03-02T09:00:00Z"}), 409, "doctor-overlap")
 	if len(p.Alternatives) == 0 || p.Alternatives[0].DoctorID != doctor {
-		t.Errorf("alternatives %+v", p.Alternatives)
+		t.Errorf("alternatives = %+v, want some with doctor %d", p.Alternatives, doctor)
 	}
 	var plan api.Plan
 	f.Post("/plans", object{
 		"doctor_id": doctor, "start_time": "2027-03-02T08:00:00Z", "end_time": "2027-03-02T09:00:00Z",
 	}).Want(t, 201, "").Decode(t, &plan)
 	if len(plan.Items) != 1 || plan.Items[0].Outcome != "open" {
-		t.Errorf("%+v", plan.Items)
+		t.Errorf("items of the plan = %+v, want one that is open", plan.Items)
 	}
 }
 

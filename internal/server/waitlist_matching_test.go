@@ -83,10 +83,11 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 		var e api.WaitlistEntry
 		r.Decode(t, &e)
 		if o, err := e.Offer.Get(); err != nil || e.Status != "offered" || !o.StartTime.Equal(at("2027-03-02T10:00:00Z")) {
-			t.Errorf("%s", r.Body)
+			t.Errorf("created entry = %s, want an offer at 10:00", r.Body)
 		}
 		if read := f.Get(fmt.Sprintf("/waitlist/%d", e.ID)); read.Header.Get("ETag") != r.Header.Get("ETag") {
-			t.Errorf("ETag %s, then %s", r.Header.Get("ETag"), read.Header.Get("ETag"))
+			t.Errorf("ETag of the read entry = %s, want that of the answer, %s",
+				read.Header.Get("ETag"), r.Header.Get("ETag"))
 		}
 		f.book(f.patient(), doctor, "2027-03-02T10:00:00Z", 30).Want(t, 409, "doctor-overlap")
 		f.Post(fmt.Sprintf("/waitlist/%d/accept", e.ID), nil).Want(t, 201, "")
@@ -363,13 +364,13 @@ func TestUndoWinsOverAnOffer(t *testing.T) {
 			f.wantOffers(doctor, es, "", "")
 			for _, e := range es {
 				if got := f.entry(e.ID); got.MissedOffers != 0 {
-					t.Errorf("it missed nothing: %+v", got)
+					t.Errorf("entry = %+v, want no missed offers", got)
 				}
 				f.Post(fmt.Sprintf("/waitlist/%d/accept", e.ID), nil).Want(t, 409, "no-offer")
 			}
 			var holds int
 			if err := f.db.DB.Get(&holds, `SELECT COUNT(*) FROM holds`); err != nil || holds != 0 {
-				t.Errorf("%d holds are left (%v)", holds, err)
+				t.Errorf("%d holds are left (%v), want none", holds, err)
 			}
 			// Accepted, it stays so.
 			test.away(f, a.ID).Want(t, 200, "")
@@ -431,6 +432,6 @@ func TestFreedTimesSurviveACrash(t *testing.T) {
 	f.wantOffers(doctor, e, "10:00")
 	var left int
 	if err := f.db.DB.Get(&left, `SELECT COUNT(*) FROM freed_times`); err != nil || left != 0 {
-		t.Errorf("%d freed times are left (%v)", left, err)
+		t.Errorf("%d freed times are left (%v), want none", left, err)
 	}
 }

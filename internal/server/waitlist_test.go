@@ -95,7 +95,7 @@ func TestWaitlist(t *testing.T) {
 		want(first.ID, slot)
 		f.book(f.patient(), doctor, "2027-03-02T10:00:00Z", 30).Want(t, 409, "doctor-overlap") // it is held
 		if got := f.entry(first.ID).Offer.MustGet().ExpiresAt; !got.Equal(now.Add(10 * time.Minute)) {
-			t.Errorf("expires %s", got)
+			t.Errorf("offer expires at %s, want %s", got, now.Add(10*time.Minute))
 		}
 
 		act(second.ID, "accept").Want(t, 409, "no-offer")
@@ -107,7 +107,7 @@ func TestWaitlist(t *testing.T) {
 		want(second.ID, "waiting")
 		want(first.ID, "waiting")
 		if e := f.entry(second.ID); e.MissedOffers != 1 {
-			t.Errorf("%+v", e)
+			t.Errorf("entry = %+v, want one missed offer", e)
 		}
 		b := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
 		f.Post(fmt.Sprintf("/appointments/%d/reschedule", b.ID), object{"start_time": "2027-03-02T20:30:00Z", "doctor_id": colleague}).Want(t, 200, "")
@@ -133,10 +133,11 @@ func TestWaitlist(t *testing.T) {
 		var booked api.Appointment
 		r.Decode(t, &booked)
 		if booked.PatientID != second.PatientID || booked.DoctorID != doctor || r.Header.Get("Location") != fmt.Sprintf("/appointments/%d", booked.ID) {
-			t.Errorf("%s", r.Body)
+			t.Errorf("accepted: %s, want an appointment of patient %d with doctor %d, and its Location",
+				r.Body, second.PatientID, doctor)
 		}
 		if e := f.entry(second.ID); e.Status != "booked" || e.AppointmentID.MustGet() != booked.ID {
-			t.Errorf("%+v", e)
+			t.Errorf("entry = %+v, want it booked, with appointment %d", e, booked.ID)
 		}
 		act(second.ID, "accept").Want(t, 409, "no-offer")
 		f.Delete(fmt.Sprintf("/waitlist/%d", second.ID)).Want(t, 409, "waitlist-entry-closed")
@@ -185,7 +186,7 @@ func TestWaitlist(t *testing.T) {
 		var list api.WaitlistEntryList
 		f.Get("/waitlist", "status", "expired", "patient_id", fmt.Sprint(e.PatientID), "limit", "1").Want(t, 200, "").Decode(t, &list)
 		if len(list.Items) != 1 || list.Items[0].ID != e.ID {
-			t.Errorf("%+v", list)
+			t.Errorf("list = %+v, want entry %d alone", list, e.ID)
 		}
 		var ids []int64
 		cursor := ""
@@ -205,7 +206,7 @@ func TestWaitlist(t *testing.T) {
 			cursor = next
 		}
 		if !slices.IsSorted(ids) || len(ids) < 12 {
-			t.Errorf("%v", ids)
+			t.Errorf("ids on all pages = %v, want at least 12, sorted", ids)
 		}
 	})
 }
@@ -288,7 +289,7 @@ func TestWaitlistRace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if overlaps != 0 {
-			t.Errorf("%d overlaps of %s", overlaps, party)
+			t.Errorf("%d appointments overlap by %s, want none", overlaps, party)
 		}
 	}
 	var twice, booked int
@@ -301,7 +302,8 @@ func TestWaitlistRace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if twice != 0 || booked != len(accepted) || booked == 0 {
-		t.Errorf("%d times offered twice; %d entries booked, %d were told so", twice, booked, len(accepted))
+		t.Errorf("%d times offered twice, %d entries booked, %d accepted; want none, and as many booked as accepted",
+			twice, booked, len(accepted))
 	}
 }
 
@@ -330,12 +332,12 @@ func TestAnAnswerNamesItsOffer(t *testing.T) {
 	answer("decline", offer.ID).Want(t, 200, "")
 	next := f.entry(e.ID).Offer.MustGet()
 	if next.ID == offer.ID {
-		t.Fatalf("offered %+v after %+v", next, offer)
+		t.Fatalf("offer after declining = %+v, want another than %+v", next, offer)
 	}
 	answer("decline", offer.ID).Want(t, 409, "no-offer")
 	answer("accept", offer.ID).Want(t, 409, "no-offer")
 	if still := f.entry(e.ID).Offer.MustGet(); still != next {
-		t.Errorf("%+v was declined, too", next)
+		t.Errorf("offer after an answer to the one before = %+v, want %+v still", still, next)
 	}
 	answer("accept", next.ID).Want(t, 201, "")
 	answer("accept", next.ID).Want(t, 409, "no-offer")

@@ -38,7 +38,7 @@ func TestWebhookTypesExist(t *testing.T) {
 					t.Errorf("violations: %q, want %q", got, want)
 				}
 				if !bytes.Contains(answer.Body, []byte("appointment.booked, ")) {
-					t.Errorf("the answer does not list the types: %s", answer.Body)
+					t.Errorf("refusal = %s, want it to list the types", answer.Body)
 				}
 			}
 		})
@@ -47,7 +47,7 @@ func TestWebhookTypesExist(t *testing.T) {
 		f.Patch(path, map[string]any{"types": []string{exists}}).Want(t, 200, "")
 	}
 	if !slices.Contains(clinic.ChangeTypes(), "appointment.left_without_being_seen") {
-		t.Error("statuses are missing from the types")
+		t.Errorf("change types = %v, want appointment.left_without_being_seen among them", clinic.ChangeTypes())
 	}
 }
 
@@ -58,7 +58,7 @@ func TestWebhookPorts(t *testing.T) {
 	for port, status := range map[string]int{"": 201, ":": 201, ":443": 201, ":65535": 201, ":0": 422, ":65536": 422, ":99999": 422, ":4294967739": 422} {
 		r := f.Post("/webhooks", map[string]any{"url": "https://partner.example.org" + port + "/x"})
 		if r.Status != status || status == 422 && !slices.Equal(r.Violations(t), []string{"#/url format"}) {
-			t.Errorf("port %q: %d %s", port, r.Status, r.Body)
+			t.Errorf("webhook with the port %q = %d %s, want %d", port, r.Status, r.Body, status)
 		}
 	}
 }

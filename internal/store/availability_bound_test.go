@@ -40,7 +40,7 @@ func TestWalkIsBounded(t *testing.T) {
 				t.Fatalf("searched up to %s, want the end of the last part, %s", searched, end)
 			}
 			if !searched.After(from) {
-				t.Fatalf("no progress from %s", from)
+				t.Fatalf("search from %s ended at %s, want a later time", from, searched)
 			}
 			from = searched
 		}
@@ -63,7 +63,8 @@ func TestWalkEndsEarly(t *testing.T) {
 			t.Errorf("%d parts and %d doctor-days left, want 1 part of 10 doctor-days", visits, left)
 		}
 		if errors.Is(end, errFound) != (err == nil) || err == nil && !searched.Equal(window.End) {
-			t.Errorf("part ended with %v: searched to %v, error %v", end, searched, err)
+			t.Errorf("walk whose part returns %v = %v, %v, want %v and the part's error unless it is errFound",
+				end, searched, err, window.End)
 		}
 	}
 }

@@ -134,7 +134,8 @@ func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 						refused.Add(1)
 					case errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205 || e.Number == 1020): // deadlocked or timed out
 					default:
-						t.Errorf("insert: %v", err)
+						t.Errorf("INSERT of a racing appointment: %v, want success, a trigger's error, a deadlock or a timeout",
+							err)
 					}
 				}
 			})

@@ -47,7 +47,8 @@ func TestBackstopAgainstRawWriters(t *testing.T) {
 					case errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205 || e.Number == 1020):
 						transient.Add(1)
 					default:
-						t.Errorf("insert: %v", err)
+						t.Errorf("INSERT of a racing appointment: %v, want success, a trigger's error, a deadlock or a timeout",
+							err)
 					}
 				}
 			})
@@ -144,7 +145,7 @@ func TestBackstopWatchesUpdates(t *testing.T) {
 		})
 	}
 	if err := exec(`DELETE FROM appointments WHERE id = ?`, second); err != nil {
-		t.Errorf("delete: %v", err)
+		t.Errorf("DELETE of appointment %d: %v, want success", second, err)
 	}
 	if n := f.overlaps(t) + f.mirrorDifferences(t); n != 0 {
 		t.Errorf("%d overlaps and differences of the mirror, want 0", n)

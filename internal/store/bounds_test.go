@@ -240,7 +240,7 @@ func TestOffersAreBounded(t *testing.T) {
 			held = 0
 		}
 		if held > 400 {
-			t.Fatal("more than 400 statements under one guard")
+			t.Fatalf("%d statements since the doctor's guard was taken, want at most 400", held)
 		}
 	}
 	var offered int
@@ -300,7 +300,8 @@ func TestAppointmentListIsBounded(t *testing.T) {
 			}
 		}
 		if len(seen) != want || pages < 40/7 || pages > 40/7+3 {
-			t.Errorf("%d of %d on %d pages", len(seen), want, pages)
+			t.Errorf("read %d appointments on %d pages, want %d appointments on %d to %d pages",
+				len(seen), pages, want, 40/7, 40/7+3)
 		}
 	}
 	window := clinic.Window{ByStart: true, Interval: clinic.Interval{Start: now, End: now.AddDate(0, 0, 7)}}

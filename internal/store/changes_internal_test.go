@@ -34,7 +34,7 @@ func TestSignalPauses(t *testing.T) {
 		time.Sleep(time.Second)
 		select {
 		case <-wait:
-			t.Error("woken without an event")
+			t.Error("a waiting reader was woken without a change, want it to wait")
 		default:
 		}
 		g.give()

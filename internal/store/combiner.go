@@ -16,7 +16,7 @@ import (
 //
 // A combiner is not what keeps a time from being booked twice: the guards are. It only spares
 // the database the transactions, and lets bookings that want the same guards wait here, where
-// waiting costs no connection.
+// waiting costs neither a connection nor a place among the requests that are worked on.
 
 const (
 	// combiners in a process. More of them wait less for each other, fewer make larger batches.
@@ -69,8 +69,9 @@ type batchedBooking struct {
 	refusal *batchedBooking // to be explained together with others of the batch; nil: none
 
 	// Of one that is only to be explained:
-	line  *refusalLine
-	early bool // it has not been decided under the guards
+	line   *refusalLine
+	early  bool // it has not been decided under the guards
+	stored bool // the refusal, under its idempotency key
 }
 
 func newBatchedBooking(ctx context.Context, req Request, b clinic.Booking) *batchedBooking {
@@ -129,17 +130,25 @@ func (c *combiner) join(all ...*batchedBooking) {
 
 // await returns when a booking leads a batch or has been decided by one, and false when its
 // caller has gone before. One that has been taken up waits for its batch, whose outcome is its
-// own, too.
+// own, too. While it waits, its place is another request's; a leader has it back.
 func (c *combiner) await(m *batchedBooking) bool {
 	select {
 	case <-m.taken:
 		return true
+	default:
+	}
+	m.req.leavePlace()
+	select {
+	case <-m.taken:
 	case <-m.ctx.Done():
+		if c.leave(m) {
+			return false
+		}
+		<-m.taken
 	}
-	if c.leave(m) {
-		return false
+	if m.batch != nil {
+		m.req.resumePlace()
 	}
-	<-m.taken
 	return true
 }
 

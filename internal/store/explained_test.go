@@ -65,7 +65,7 @@ func refusedOffer(t *testing.T, f *fixture) error {
 		t.Fatal(err)
 	}
 	if entry, err = f.store.WaitlistEntry(t.Context(), store.SystemRequest(), entry.ID); err != nil || entry.Offer == nil {
-		t.Fatalf("no offer was made: %+v, %v", entry, err)
+		t.Fatalf("waitlist entry after a time was freed: %+v (%v), want one with an offer", entry, err)
 	}
 	elsewhere := clinic.Booking{
 		PatientID: f.patients[1], DoctorID: f.doctors[1],
@@ -84,7 +84,7 @@ func refusedPlan(t *testing.T, f *fixture) error {
 	away := clinic.Interval{Start: now.Add(time.Hour), End: now.Add(2 * time.Hour)}
 	plan, err := f.store.CreatePlan(t.Context(), store.SystemRequest(), f.doctors[0], away, 24*time.Hour)
 	if err != nil || len(plan.Items) != 1 || plan.Items[0].Proposal == nil {
-		t.Fatalf("no time was proposed: %+v, %v", plan, err)
+		t.Fatalf("plan: %+v (%v), want one item with a proposal", plan, err)
 	}
 	proposed := plan.Items[0].Proposal
 	i := 1

@@ -36,7 +36,7 @@ func TestHostsWithoutAGroup(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	if _, err := s.Ready(t.Context()); !errors.Is(err, database.ErrNoGroup) || !errors.Is(err, clinic.ErrUnavailable) {
-		t.Errorf("Ready: %v", err)
+		t.Errorf("Ready without a majority: %v, want %v and %v", err, database.ErrNoGroup, clinic.ErrUnavailable)
 	}
 }
 

@@ -125,13 +125,13 @@ func TestVersions(t *testing.T) {
 func TestOpenRefusesHalfAConfiguration(t *testing.T) {
 	t.Parallel()
 	if _, err := Open(Config{DSN: "root@unix(/x)/mems"}); err == nil {
-		t.Error("opened without a clock")
+		t.Error("Open without a clock: no error, want one")
 	}
 }
 
 func TestPrefixEscapesPatterns(t *testing.T) {
 	t.Parallel()
 	if got := prefix(`50%_a\b`); got != `50\%\_a\\b%` {
-		t.Errorf("prefix %q", got)
+		t.Errorf("prefix(%q) = %q, want %q", `50%_a\b`, got, `50\%\_a\\b%`)
 	}
 }

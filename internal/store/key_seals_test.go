@@ -61,7 +61,7 @@ func wantRefused(t *testing.T, s *store.Store, key, what string) {
 	}
 	id, _, _ := clinic.ParseKey(key)
 	if k, err := s.APIKey(t.Context(), id); err != nil || k.Sealed() {
-		t.Errorf("%s: seal is %q, %v", what, k.Seal, err)
+		t.Errorf("key %d after %s: seal %q (%v), want none", id, what, k.Seal, err)
 	}
 	if known, err := s.KnowsAPIKey(t.Context(), key); err != nil || known {
 		t.Errorf("%s: key is known or error %v, want neither", what, err)
@@ -143,7 +143,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		if k, err := s.APIKey(t.Context(), id); err != nil || k.Seal != clinic.SealWrong {
-			t.Errorf("%s: seal is %q, %v", change, k.Seal, err)
+			t.Errorf("key whose %s was altered: seal %q (%v), want %q", change, k.Seal, err, clinic.SealWrong)
 		}
 		if change == `role = 'admin'` {
 			wantRefused(t, s, key, change)
@@ -166,7 +166,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	user := storetest.Grant(t, d)
 	s, log := openSealed(t, user, firstMAC)
 	if err := s.SealKeys(t.Context(), store.SystemRequest()); err != nil || !strings.Contains(log.String(), "keys=1") {
-		t.Fatal(err, log)
+		t.Fatalf("SealKeys: %v, log %s; want no error and keys=1 in the log", err, log)
 	}
 	wantRole(t, s, key, clinic.RoleManager)
 	wantRole(t, plain, key, clinic.RoleManager)
@@ -178,7 +178,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	another, log := openSealed(t, user, firstMAC)
 	wantRefused(t, another, late, "made without the secret, after a start")
 	if strings.Contains(log.String(), "keys=") {
-		t.Error(log)
+		t.Errorf("SealKeys again logged %s, want nothing about keys", log)
 	}
 
 	// Another secret: the former one still verifies, and is replaced.
@@ -194,7 +194,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 
 	report, err := only.VerifyAudit(t.Context(), nil, func(int64) {})
 	if err != nil {
-		t.Fatal(err, report)
+		t.Fatalf("VerifyAudit: %v, report %+v; want no error", err, report)
 	}
 	entries := 0
 	if err := d.DB.Get(&entries, `SELECT COUNT(*) FROM audit_entries WHERE object = 'api_key' AND object_id = ? AND details LIKE '%sealed on first use%'`, id); err != nil || entries != 1 {

@@ -74,7 +74,7 @@ func TestOccupiedIsAskedInOnePlace(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 50 {
-		t.Fatalf("%d files, %v", len(files), err)
+		t.Fatalf("found %d files of the package (%v), want at least 50", len(files), err)
 	}
 	elsewhere := regexp.MustCompile(`NOT IN \('cancelled'|INTERVAL \d+ MINUTE`)
 	for _, file := range files {

@@ -64,7 +64,7 @@ func TestFullDiskIsUnavailable(t *testing.T) {
 	for _, number := range []uint16{1021, 1034, 1114, 1712, 1877} {
 		err := translate(t.Context(), "read room", &mysql.MySQLError{Number: number, Message: "no room"})
 		if !errors.Is(err, clinic.ErrUnavailable) {
-			t.Errorf("%d: %v", number, err)
+			t.Errorf("error %d = %v, want %v", number, err, clinic.ErrUnavailable)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func TestRefusalIsBounded(t *testing.T) {
 		err := try()
 		sent := list.Take()
 		if !isConflict(err, clinic.CodeDoctorOverlap) {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s at a taken time: %v, want %s", name, err, clinic.CodeDoctorOverlap)
 		}
 		refusal, _ := errors.AsType[*clinic.Error](err)
 		if len(refusal.Alternatives) != 6 {
@@ -118,7 +118,8 @@ func TestRefusalIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(sent) > 48 {
-		t.Errorf("a search that finds nothing sends %d statements:\n%s", len(sent), strings.Join(sent, "\n"))
+		t.Errorf("a search that finds nothing sends %d statements, want at most 48:\n%s",
+			len(sent), strings.Join(sent, "\n"))
 	}
 }
 
@@ -146,10 +147,10 @@ func TestRaceForOneTime(t *testing.T) {
 		}
 	}
 	if booked != 1 {
-		t.Errorf("%d booked", booked)
+		t.Errorf("%d of the racing requests booked, want 1", booked)
 	}
 	if sent := list.Take(); len(sent) > 64*40 {
-		t.Errorf("%d statements for 64 requests", len(sent))
+		t.Errorf("64 requests for one time sent %d statements, want at most %d", len(sent), 64*40)
 	}
 }
 
@@ -164,24 +165,24 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), b); !isConflict(err, clinic.CodeDoctorOverlap) {
-		t.Fatalf("a time that others hold: %v", err)
+		t.Fatalf("booking a time that is held for another: %v, want %s", err, clinic.CodeDoctorOverlap)
 	}
 	b.Hold = hold.Token
 	keyed := withKey(store.IdempotencyKey{Key: "mine"})
 	a, err := f.store.BookAppointment(t.Context(), keyed, b)
 	if err != nil {
-		t.Fatalf("with the hold: %v", err)
+		t.Fatalf("booking with the hold: %v, want success", err)
 	}
 	if again, err := f.store.BookAppointment(t.Context(), keyed, b); err != nil || again.ID != a.ID {
-		t.Errorf("the same request: %v %v", again.ID, err)
+		t.Errorf("booking again with the same key: appointment %d (%v), want %d", again.ID, err, a.ID)
 	}
 	other := withKey(store.IdempotencyKey{Key: "mine", Request: [32]byte{1}})
 	if _, err := f.store.BookAppointment(t.Context(), other, b); !errors.Is(err, clinic.ErrIdempotencyReused) {
-		t.Errorf("the key of another request: %v", err)
+		t.Errorf("booking with the key of another request: %v, want %v", err, clinic.ErrIdempotencyReused)
 	}
 	later := b.Start.Add(10 * time.Minute)
 	if a, err = f.store.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &later}, nil); err != nil {
-		t.Errorf("into its own time: %v", err)
+		t.Errorf("rescheduling into a time that overlaps the appointment itself: %v, want success", err)
 	}
 	second := f.booking(120, 30)
 	second.PatientID = f.patients[1]
@@ -194,14 +195,14 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	list.Take()
 	_, err = s.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, nil)
 	if !isConflict(err, clinic.CodeDoctorOverlap) {
-		t.Errorf("into another's time: %v", err)
+		t.Errorf("rescheduling into a taken time: %v, want %s", err, clinic.CodeDoctorOverlap)
 	}
 	if n := guards(list.Take()); n != 0 {
-		t.Errorf("a refused reschedule takes %d guards", n)
+		t.Errorf("a refused reschedule takes %d guards, want none", n)
 	}
 	_, err = s.RescheduleAppointment(t.Context(), store.SystemRequest(), a.ID, clinic.Reschedule{Start: &blocked.Time.Start}, store.Versions{99})
 	if !errors.Is(err, clinic.ErrPreconditionFailed) {
-		t.Errorf("of another version: %v", err)
+		t.Errorf("rescheduling another version: %v, want %v", err, clinic.ErrPreconditionFailed)
 	}
 	over := f.booking(120, 30)
 	over.PatientID, over.Override = f.patients[2], clinic.Override{Rules: []clinic.Rule{clinic.RuleDoctorOverlap}, Reason: "urgent"}
@@ -209,7 +210,7 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := f.store.BookAppointment(t.Context(), store.SystemRequest(), over); err != nil {
-		t.Errorf("an overbooking: %v", err)
+		t.Errorf("booking with an override: %v, want success", err)
 	}
 }
 
@@ -237,6 +238,6 @@ func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
 		}
 	}
 	if n := reads(other); n != 0 {
-		t.Errorf("for another doctor: %d reads", n)
+		t.Errorf("a booking for another doctor: %d reads, want none", n)
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 
 	"mems/internal/clinic"
@@ -22,6 +23,41 @@ type Request struct {
 	Idempotency *IdempotencyKey
 	// Meter receives the work that the request causes; nil: it is not charged.
 	Meter func(clinic.Work, int)
+	// Place is the request's part of what the server does at once; nil: that is not limited.
+	Place Place
+}
+
+// Place is a request's part of what the server does at once. A request that waits for others
+// of its process needs no connection meanwhile, and leaves it to them.
+type Place interface {
+	// Leave gives the place to another request.
+	Leave()
+	// Resume takes it back at once, because others wait for this request.
+	Resume()
+	// Enter waits for a place like a new request, if it was left. Its errors are the server's own.
+	Enter(ctx context.Context) error
+}
+
+// leavePlace gives the request's place to another one.
+func (r Request) leavePlace() {
+	if r.Place != nil {
+		r.Place.Leave()
+	}
+}
+
+// resumePlace takes the place back at once.
+func (r Request) resumePlace() {
+	if r.Place != nil {
+		r.Place.Resume()
+	}
+}
+
+// enterPlace waits for a place if the request left its own. Errors: those of Place.Enter.
+func (r Request) enterPlace(ctx context.Context) error {
+	if r.Place == nil {
+		return nil
+	}
+	return r.Place.Enter(ctx)
 }
 
 // SystemRequest returns a request of the server itself, for maintenance, background jobs

@@ -45,11 +45,11 @@ func TestZeroRequestIsRejected(t *testing.T) {
 		}
 		for _, result := range results[:len(results)-1] {
 			if !isEmpty(result) {
-				t.Errorf("%s returns %+v to no caller", method.Name, result)
+				t.Errorf("%s without a caller returned %+v, want nothing", method.Name, result)
 			}
 		}
 		if now := recorded(); now != before {
-			t.Errorf("%s records %d changes by no caller", method.Name, now-before)
+			t.Errorf("%s without a caller recorded %d changes, want none", method.Name, now-before)
 			before = now
 		}
 	}

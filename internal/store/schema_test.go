@@ -28,7 +28,7 @@ func TestBackstopOverExistingAppointments(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := f.mirrorDifferences(t); n != 0 {
-		t.Errorf("the mirror differs in %d rows", n)
+		t.Errorf("the mirror of occupied times differs in %d rows, want none", n)
 	}
 }
 
@@ -58,10 +58,10 @@ func TestReset(t *testing.T) {
 	f := newFixture(t, 1, 1)
 	sc := f.OpenSchema(t)
 	if err := sc.Reset(t.Context(), ignore); !errors.Is(err, database.ErrNotDisposable) {
-		t.Fatalf("reset of a database that is not disposable: %v", err)
+		t.Fatalf("Reset of a database that is not disposable: %v, want %v", err, database.ErrNotDisposable)
 	}
 	if _, err := f.store.Doctor(t.Context(), f.doctors[0]); err != nil {
-		t.Fatalf("a refused reset destroyed something: %v", err)
+		t.Fatalf("doctor after a refused reset: %v, want it unchanged", err)
 	}
 	if err := sc.MarkDisposable(t.Context()); err != nil {
 		t.Fatal(err)
@@ -72,6 +72,6 @@ func TestReset(t *testing.T) {
 	_, err := f.store.Doctor(t.Context(), f.doctors[0])
 	wantErr(t, err, clinic.ErrDoctorNotFound)
 	if disposable, err := sc.Disposable(t.Context()); err != nil || !disposable {
-		t.Errorf("disposable %v (%v) after a reset", disposable, err)
+		t.Errorf("Disposable after a reset = %v, %v, want true", disposable, err)
 	}
 }

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,6 +137,9 @@ func (s *Store) explainUseCase(ctx context.Context, req Request, u useCase, earl
 	if m.batch != nil {
 		s.explainBatch(m.line, m.batch, u.wanted) //nolint:contextcheck // as in attemptTogether
 	}
+	if m.stored {
+		*u.stored = true
+	}
 	if errors.Is(m.err, errAlone) {
 		return s.explainAlone(ctx, req, u, early)
 	}
@@ -141,6 +147,9 @@ func (s *Store) explainUseCase(ctx context.Context, req Request, u useCase, earl
 }
 
 func (s *Store) explainAlone(ctx context.Context, req Request, u useCase, early bool) error {
+	if err := req.enterPlace(ctx); err != nil {
+		return err
+	}
 	if early {
 		if taken, err := s.isTaken(ctx, u.wanted); err != nil || !taken {
 			return nil //nolint:nilerr // the transaction meets and handles the same
@@ -172,14 +181,53 @@ func (s *Store) explainBatch(line *refusalLine, batch []*batchedBooking, wanted 
 			return
 		}
 	}
-	q, err := s.snapshot(ctx, SystemRequest())
+	err := s.explain(ctx, SystemRequest(), func(q *snapshot) error { return s.explainEquals(ctx, q, batch) })
 	if err != nil {
+		s.log.DebugContext(ctx, "refusals explained one by one", "bookings", len(batch), "cause", err)
 		return
 	}
-	defer q.end()
-	if err := s.explainEquals(ctx, q, batch); err != nil {
-		s.log.DebugContext(ctx, "refusals explained one by one", "bookings", len(batch), "cause", err)
+	if err := s.storeRefusals(ctx, batch); err != nil {
+		s.log.DebugContext(ctx, "refusals stored one by one", "bookings", len(batch), "cause", err)
 	}
+}
+
+// storeRefusals stores the refusals of those who have an idempotency key, in one transaction. On any
+// error, as when one of the keys is known, each has to do so itself. Primary key, in its order.
+func (s *Store) storeRefusals(ctx context.Context, batch []*batchedBooking) error {
+	keyed := slices.DeleteFunc(slices.Clone(batch), func(m *batchedBooking) bool {
+		return m.req.Idempotency == nil || !isSlotConflict(m.err)
+	})
+	byKey := func(a, b *batchedBooking) int {
+		return cmp.Or(cmp.Compare(a.req.Access.Subject, b.req.Access.Subject), bytes.Compare(a.req.Idempotency.id(), b.req.Idempotency.id()))
+	}
+	slices.SortStableFunc(keyed, byKey)
+	keyed = slices.CompactFunc(keyed, func(a, b *batchedBooking) bool { return byKey(a, b) == 0 })
+	if len(keyed) == 0 {
+		return nil
+	}
+	err := s.transact(ctx, SystemRequest(), func(t *tx, st *chainTip) (*chainTip, error) {
+		var args []any
+		for _, m := range keyed {
+			caller, key := m.req.Access.Subject, m.req.Idempotency
+			known, _ := errors.AsType[*clinic.Error](m.err)
+			sealed, err := key.seal(caller, known)
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, caller, key.id(), key.Request[:], sealed, t.now)
+		}
+		_, err := t.ExecContext(ctx, `
+			INSERT INTO idempotency_keys (caller, id_key, request, answer, refused, created_at)
+			VALUES (?, ?, ?, ?, 1, ?)`+strings.Repeat(`, (?, ?, ?, ?, 1, ?)`, len(keyed)-1), args...)
+		if err != nil {
+			return nil, err
+		}
+		return s.flushRecords(ctx, t, st)
+	})
+	for _, m := range keyed {
+		m.stored = err == nil
+	}
+	return err
 }
 
 // explainEquals refuses equal bookings of several patients, whose callers can access every patient.

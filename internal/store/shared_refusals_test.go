@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -154,6 +155,126 @@ func TestSharedRefusalIsOfEach(t *testing.T) {
 	first.Alternatives[0].DoctorID = -1
 	if second.Alternatives[0].DoctorID == -1 {
 		t.Error("two refusals have one list of alternatives")
+	}
+}
+
+// Shared refusals are stored under their idempotency keys by one statement, and replayed as such.
+func TestSharedRefusalsAreStoredTogether(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 8)
+	s, list := f.listing(t)
+	a, all := f.takenTime(t, s, f.booking(60, 30))
+	for i := range all {
+		all[i].req = withKey(store.IdempotencyKey{Key: fmt.Sprint("key ", i), Request: [32]byte{byte(i)}})
+	}
+	all[7].req = all[6].req // one key, twice
+	list.Take()
+	got := refuseTogether(s, all, func() {})
+	if n := sent(list, "INSERT INTO idempotency_keys"); n != 1 {
+		t.Errorf("8 refusals were stored by %d statements, want 1", n)
+	}
+	if _, err := s.CancelAppointment(background, store.SystemRequest(), a.ID, clinic.ReasonOther, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range all {
+		first := refusalOf(t, got[i].err)
+		if first.Code != clinic.CodeDoctorOverlap {
+			t.Errorf("booking %d: refused for %s, want %s", i, first.Code, clinic.CodeDoctorOverlap)
+		}
+		_, err := s.BookAppointment(m.ctx, m.req, m.booking)
+		if again := refusalOf(t, err); again.Code != first.Code || !slices.Equal(again.Alternatives, first.Alternatives) {
+			t.Errorf("booking %d, repeated when the time is free: %+v, want what it was answered first, %+v", i, again, first)
+		}
+	}
+	other := *all[0].req.Idempotency
+	other.Request = [32]byte{99}
+	if _, err := s.BookAppointment(background, withKey(other), all[0].booking); !errors.Is(err, clinic.ErrIdempotencyReused) {
+		t.Errorf("another request under the key of a shared refusal: %v, want %v", err, clinic.ErrIdempotencyReused)
+	}
+}
+
+// A key that is known already is replayed, and keeps no other refusal from being stored.
+func TestSharedRefusalUnderKnownKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 4)
+	_, all := f.takenTime(t, f.store, f.booking(60, 30))
+	for i := range all {
+		all[i].req = withKey(store.IdempotencyKey{Key: fmt.Sprint("key ", i)})
+	}
+	free := f.booking(600, 30)
+	var made clinic.Appointment
+	got := refuseTogether(f.store, all, func() {
+		var err error // the same key, answered while the others wait
+		if made, err = f.store.BookAppointment(background, all[1].req, free); err != nil {
+			t.Error(err)
+		}
+	})
+	if got[1].err != nil || got[1].made.ID != made.ID {
+		t.Errorf("the key that was used meanwhile: %+v, %v, want appointment %d", got[1].made, got[1].err, made.ID)
+	}
+	for _, i := range []int{0, 2, 3} {
+		if !errors.Is(got[i].err, clinic.ErrDoctorOverlap) {
+			t.Errorf("booking %d: %v, want %v", i, got[i].err, clinic.ErrDoctorOverlap)
+		}
+	}
+	var n int
+	if err := f.DB.Get(&n, `SELECT COUNT(*) FROM idempotency_keys WHERE refused = 1`); err != nil || n != 3 {
+		t.Errorf("%d refusals are stored (%v), want 3", n, err)
+	}
+}
+
+// placeNotes is a place that notes what is done with it.
+type placeNotes struct {
+	mu    sync.Mutex
+	notes []string
+}
+
+func (p *placeNotes) note(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes = append(p.notes, what)
+}
+
+func (p *placeNotes) Leave()  { p.note("leave") }
+func (p *placeNotes) Resume() { p.note("resume") }
+func (p *placeNotes) Enter(context.Context) error {
+	p.note("enter")
+	return nil
+}
+
+// Who waits for a shared refusal leaves its place to others; the one that explains has it back.
+func TestSharedRefusalLeavesPlaces(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 1, 8)
+	_, all := f.takenTime(t, f.store, f.booking(60, 30))
+	places := make([]placeNotes, len(all))
+	for i := range all {
+		all[i].req.Place = &places[i]
+	}
+	refuseTogether(f.store, all, func() {
+		for i := range places {
+			places[i].mu.Lock()
+			if got, want := fmt.Sprint(places[i].notes), "[leave]"; got != want {
+				t.Errorf("booking %d, while it waits: %s, want %s", i, got, want)
+			}
+			places[i].mu.Unlock()
+		}
+	})
+	for i := range places {
+		want := "[leave]"
+		if i == 0 { // which leads
+			want = "[leave resume]"
+		}
+		if got := fmt.Sprint(places[i].notes); got != want {
+			t.Errorf("booking %d: %s, want %s", i, got, want)
+		}
+	}
+	if _, err := f.store.BookAppointment(background, all[0].req, f.booking(600, 30)); err != nil {
+		t.Fatal(err)
+	}
+	// It read whether the time is taken, and booked.
+	if got, want := fmt.Sprint(places[0].notes), "[leave resume enter enter]"; got != want {
+		t.Errorf("a booking that need not wait: %s, want %s", got, want)
 	}
 }
 

@@ -42,7 +42,7 @@ func verifyTrail(t *testing.T, d *storetest.Database, keys ...auditchain.Key) au
 func wantWhole(t *testing.T, d *storetest.Database, keys ...auditchain.Key) {
 	t.Helper()
 	if r := verifyTrail(t, d, keys...); len(r.Faults) > 0 {
-		t.Fatalf("not whole: %v", r.Faults)
+		t.Fatalf("VerifyAudit found the faults %q, want none", r.Faults)
 	}
 }
 
@@ -98,12 +98,13 @@ func TestSealsFindWhatIsTakenAway(t *testing.T) {
 			execAll(t, d, tamper...)
 			r := verifyTrail(t, d, firstMAC)
 			if len(r.Faults) == 0 || r.UnknownKeys > 0 {
-				t.Errorf("found %v", r.Faults)
+				t.Errorf("VerifyAudit after tampering: faults %q, %d of unknown keys; want faults, none of an unknown key",
+					r.Faults, r.UnknownKeys)
 			}
 			// Another process that starts vouches for nothing of it.
 			writeTrail(t, d, 1, firstMAC)
 			if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
-				t.Error("whole again after a start")
+				t.Error("VerifyAudit after another process has written found nothing, want the faults from before")
 			}
 		})
 	}
@@ -117,7 +118,8 @@ func TestNothingIsWrittenWithoutAKeyAgain(t *testing.T) {
 	writeTrail(t, d, 2)
 	r := verifyTrail(t, d, firstMAC)
 	if len(r.Faults) != 2 || !strings.Contains(r.Faults[0], "without a key") {
-		t.Errorf("%v", r.Faults)
+		t.Errorf("VerifyAudit after writing without a key: faults %q, want two, the first \"without a key\"",
+			r.Faults)
 	}
 }
 
@@ -144,7 +146,8 @@ func TestUnknownAuditKey(t *testing.T) {
 	check(store.ErrUnknownAuditKey, secondMAC)
 	r := verifyTrail(t, d, secondMAC)
 	if len(r.Faults) == 0 || len(r.Faults) != r.UnknownKeys || !strings.Contains(r.Faults[0], "unknown key") {
-		t.Errorf("with another key: %v", r.Faults)
+		t.Errorf("VerifyAudit with another key: faults %q, %d of unknown keys; want faults, all of an unknown key",
+			r.Faults, r.UnknownKeys)
 	}
 	check(nil, secondMAC, firstMAC)
 	writeTrail(t, d, 3, secondMAC, firstMAC)
@@ -153,7 +156,8 @@ func TestUnknownAuditKey(t *testing.T) {
 	check(nil, secondMAC)
 	execAll(t, d, `UPDATE audit_entries SET subject = 'x' WHERE chain = 3 AND seq = 2`)
 	if r := verifyTrail(t, d, secondMAC, firstMAC); len(r.Faults) != 1 || r.UnknownKeys != 0 {
-		t.Errorf("altered: %v", r.Faults)
+		t.Errorf("VerifyAudit of an altered trail: faults %q, %d of unknown keys; want one, of a known key",
+			r.Faults, r.UnknownKeys)
 	}
 }
 
@@ -188,7 +192,7 @@ func TestEntryWithoutASealYet(t *testing.T) {
 	defer func() { _ = p.Close() }()
 	n, err := p.PruneAudit(t.Context(), store.SystemRequest(), later())
 	if err != nil || n != 2 {
-		t.Errorf("pruned %d, %v", n, err)
+		t.Errorf("pruned %d entries (%v), want 2", n, err)
 	}
 	wantWhole(t, d, firstMAC)
 }
@@ -209,11 +213,12 @@ func TestReadinessWithoutTheRightToSeal(t *testing.T) {
 	s, _ := openSealed(t, user, firstMAC)
 	_, err := s.Ready(t.Context())
 	if !errors.Is(err, clinic.ErrUnavailable) || !strings.Contains(store.AdviceFor(err), "grants.sql") {
-		t.Errorf("with a key: %v, advice %q", err, store.AdviceFor(err))
+		t.Errorf("Ready with a key: %v, advice %q; want %v and advice that names grants.sql",
+			err, store.AdviceFor(err), clinic.ErrUnavailable)
 	}
 	s, _ = openSealed(t, user)
 	if _, err := s.Ready(t.Context()); err != nil {
-		t.Errorf("without a key: %v", err)
+		t.Errorf("Ready without a key: %v, want success", err)
 	}
 }
 
@@ -245,7 +250,7 @@ func TestUpgradeToSeals(t *testing.T) {
 	for _, keys := range [][]auditchain.Key{nil, {secondMAC}} {
 		s, _ := openSealed(t, d, keys...)
 		if err := s.CheckAuditKeys(t.Context()); !errors.Is(err, store.ErrUnknownAuditKey) {
-			t.Errorf("with %d other keys: %v", len(keys), err)
+			t.Errorf("CheckAuditKeys with %d other keys: %v, want %v", len(keys), err, store.ErrUnknownAuditKey)
 		}
 	}
 	writeTrail(t, d, 2, firstMAC)
@@ -257,6 +262,6 @@ func TestUpgradeToSeals(t *testing.T) {
 	// What the old program wrote before the first seal cannot be cut off any more.
 	execAll(t, d, `DELETE FROM audit_entries WHERE chain = 2 AND seq = 3`, fmt.Sprintf(noteEnd, 2))
 	if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
-		t.Error("nothing was found")
+		t.Error("VerifyAudit after tampering found nothing, want faults")
 	}
 }

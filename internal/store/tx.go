@@ -75,6 +75,8 @@ type useCase struct {
 	// shared says that the refusal of booking may be explained together with those of equal ones.
 	shared  bool
 	booking clinic.Booking
+	// stored is set when a shared refusal has been stored under its idempotency key.
+	stored *bool
 	// offerLater puts off offering freed times until the caller does it: to the end of a
 	// use case of several transactions, which may need the times itself.
 	offerLater bool
@@ -92,8 +94,9 @@ func (s *Store) runUseCase(ctx context.Context, req Request, u useCase, answer .
 	if err := req.check(); err != nil {
 		return err
 	}
+	stored, freed := false, false
+	u.stored = &stored
 	refused, err := s.refuseEarly(ctx, req, u, answer)
-	freed := false
 	if !refused {
 		freed, err = s.try(ctx, req, u, answer)
 	}
@@ -103,7 +106,7 @@ func (s *Store) runUseCase(ctx context.Context, req Request, u useCase, answer .
 	if freed && !u.offerLater {
 		s.offerAfterCommit(ctx, req)
 	}
-	if req.Idempotency != nil && len(answer) > 0 && isAnswer(err) {
+	if req.Idempotency != nil && len(answer) > 0 && isAnswer(err) && !stored {
 		return translate(ctx, u.act, s.storeRefusal(ctx, req, err, answer))
 	}
 	return err
@@ -179,6 +182,9 @@ func (s *Store) attempt(ctx context.Context, req Request, u useCase, answer []an
 // transact begins a transaction, has run do all of it but its COMMIT, and commits. run returns
 // the new end of the chain, nil to roll back.
 func (s *Store) transact(ctx context.Context, req Request, run func(*tx, *chainTip) (*chainTip, error)) error {
+	if err := req.enterPlace(ctx); err != nil {
+		return err
+	}
 	st, err := s.acquireChain(ctx)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func TestUnreadyDetailsAreInTheContract(t *testing.T) {
 	}
 	for _, detail := range details {
 		if !strings.Contains(string(contract), "* "+detail+"\n") {
-			t.Errorf("not listed: %s", detail)
+			t.Errorf("the contract does not list %q among the details of readiness", detail)
 		}
 	}
 	for says, err := range map[string]error{
@@ -36,7 +36,7 @@ func TestUnreadyDetailsAreInTheContract(t *testing.T) {
 		"log says why":      errors.New("another one"),
 	} {
 		if got := UnreadyDetail(translate(t.Context(), "check the database", err)); !strings.Contains(got, says) {
-			t.Errorf("%v: %s", err, got)
+			t.Errorf("UnreadyDetail of %v = %q, want it to contain %q", err, got, says)
 		}
 	}
 }

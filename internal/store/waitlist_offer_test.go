@@ -19,15 +19,15 @@ func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if offered {
-		t.Error("it is offered a second time")
+		t.Error("OfferAsRead of a declined time = true, want false")
 	}
 	after, err := f.store.WaitlistEntry(t.Context(), store.SystemRequest(), read.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.Version != declined.Version || after.MissedOffers != declined.MissedOffers || after.Status != clinic.WaitlistWaiting {
-		t.Errorf("after it: version %d, %d missed, %s; the decline left version %d, %d missed, %s",
-			after.Version, after.MissedOffers, after.Status, declined.Version, declined.MissedOffers, declined.Status)
+		t.Errorf("entry after the refused offer: version %d, %d missed, %s; want version %d, %d missed, %s",
+			after.Version, after.MissedOffers, after.Status, declined.Version, declined.MissedOffers, clinic.WaitlistWaiting)
 	}
 }
 
@@ -39,14 +39,15 @@ func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	read, declined, slot := f.declined(t)
 	slot.Time.Start, slot.Time.End = slot.Time.Start.Add(time.Hour), slot.Time.End.Add(time.Hour)
 	if offered, err := f.store.OfferAsRead(t.Context(), store.SystemRequest(), read, slot); err != nil || !offered {
-		t.Fatalf("offered: %v, %v", offered, err)
+		t.Fatalf("OfferAsRead of another time = %v, %v, want true", offered, err)
 	}
 	after, err := f.store.WaitlistEntry(t.Context(), store.SystemRequest(), read.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if after.MissedOffers != declined.MissedOffers || after.Version != declined.Version+1 {
-		t.Errorf("version %d with %d missed, after version %d with %d", after.Version, after.MissedOffers, declined.Version, declined.MissedOffers)
+		t.Errorf("entry after the offer: version %d, %d missed; want version %d, %d missed",
+			after.Version, after.MissedOffers, declined.Version+1, declined.MissedOffers)
 	}
 }
 
@@ -63,7 +64,7 @@ func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, s
 		t.Fatal(err)
 	}
 	if read.Offer == nil {
-		t.Fatalf("not offered at once: %+v", read)
+		t.Fatalf("entry that wants a free time: %+v, want one with an offer", read)
 	}
 	slot = read.Offer.Slot
 	read.Status, read.Offer = clinic.WaitlistWaiting, nil
