@@ -138,6 +138,91 @@ test("doctors are found, changed and deactivated, with what is booked shown befo
   await expect(page.getByRole("button", { name: "Deactivate …" })).toBeVisible();
 });
 
+interface Hours {
+  timetables: { effective_from: string; blocks: { weekday: number; start: string; end: string }[] }[];
+}
+const hoursOf = (id: number | undefined) => send<Hours>("GET", `/doctors/${id}/working-hours`);
+
+test("weekly hours are set by the keyboard, copied to other days and to other doctors", async ({ browser }) => {
+  const doctors = await doctorsByName();
+  const [nora, emile] = [doctors["Dr. Nora Frei"]?.id, doctors["Dr. Émile Ruf"]?.id];
+  const page = await desk(browser, date);
+  await open(page, `settings/doctors/${nora}`);
+  await expect(inMain(page)).toContainText("the doctor can be booked at any time");
+  await page.getByRole("button", { name: "Set weekly hours" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Valid from").fill("2028-05-01");
+  const monday = page.getByRole("group", { name: "Monday" });
+  await monday.getByRole("button", { name: "Add hours on Monday" }).focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await monday.getByLabel("Monday, start 1").fill("7.30");
+  await page.keyboard.press("Tab");
+  await expect(monday.getByLabel("Monday, start 1")).toHaveValue("07:30");
+  await monday.getByLabel("Monday, end 2").fill("12");
+  await page.keyboard.press("Tab");
+  await expect(monday.getByRole("alert")).toHaveText("The end must be after the start.");
+  await expect(page.getByRole("button", { name: "Save hours" })).toBeDisabled();
+  await monday.getByLabel("Monday, end 2").fill("18");
+  await page.keyboard.press("Tab");
+  await monday.getByRole("button", { name: "Copy Monday to other days" }).press("Enter");
+  await expect(page.getByRole("dialog").getByLabel("Saturday")).not.toBeChecked();
+  await looks(page, "settings-copy-day");
+  await page.getByRole("dialog").getByRole("button", { name: "Copy", exact: true }).press("Enter");
+  await expect(page.getByRole("group", { name: "Friday" }).getByLabel("Friday, end 2")).toHaveValue("18:00");
+  await expect(inMain(page)).toContainText("47 h 30 min a week");
+  await expect(inMain(page)).toContainText("Before Mon");
+  await looks(page, "settings-hours");
+  await page.getByRole("button", { name: "Save hours" }).press("Enter");
+  await expect(toast(page, "The hours of Dr. Nora Frei are saved.")).toBeVisible();
+  const saved = await hoursOf(nora);
+  expect(saved.timetables).toHaveLength(1);
+  expect(saved.timetables[0]?.blocks).toHaveLength(10);
+
+  await page.getByRole("button", { name: "Copy to other doctors …" }).click();
+  const dialog = page.getByRole("dialog", { name: "Copy these hours" });
+  await dialog.getByLabel(/Émile Ruf/).check();
+  await looks(page, "settings-copy-week");
+  await dialog.getByRole("button", { name: "Copy", exact: true }).click();
+  await expect(dialog).toContainText("Saved.");
+  await dialog.getByRole("button", { name: "Close" }).last().click();
+  expect((await hoursOf(emile)).timetables).toEqual(saved.timetables);
+
+  await page.getByRole("button", { name: "New hours from a date" }).click();
+  await page.getByLabel("Valid from").fill("2028-07-03");
+  await page.getByRole("button", { name: /Remove 07:30 to 12:00 on Friday/ }).click();
+  await page.getByRole("button", { name: "Save hours" }).click();
+  await expect(page.getByLabel("Show")).toBeVisible();
+  expect((await hoursOf(nora)).timetables.map((t) => [t.effective_from, t.blocks.length])).toEqual([
+    ["2028-05-01", 10],
+    ["2028-07-03", 9],
+  ]);
+  await toast(page, "are saved").last().getByRole("button", { name: "Undo" }).click();
+  await expect(toast(page, "are as before")).toBeVisible();
+  expect((await hoursOf(nora)).timetables).toEqual(saved.timetables);
+});
+
+test("hours show what they leave out before they are saved, and what changed meanwhile", async ({ browser }) => {
+  const ada = (await doctorsByName())["Dr. Ada Kern"]?.id;
+  const page = await desk(browser, date, { answers: /status of 412/ });
+  await open(page, `settings/doctors/${ada}`);
+  await page.getByRole("button", { name: "Set weekly hours" }).click();
+  for (const day of ["Tuesday", "Wednesday"]) await page.getByRole("button", { name: `Add hours on ${day}` }).click();
+  // Booked there at 11:00 and 12:00.
+  await expect(inMain(page)).toContainText("1 appointment would lie outside of these hours");
+  await expect(inMain(page)).toContainText("Setz, Ida");
+  await looks(page, "settings-hours-affected");
+  await send("PUT", `/doctors/${ada}/working-hours`, {
+    timetables: [{ effective_from: "2020-01-01", blocks: [] }],
+    exceptions: [],
+  });
+  await page.getByRole("button", { name: "Save hours" }).click();
+  await expect(inMain(page).getByRole("alert")).toContainText("has changed meanwhile");
+  await page.getByRole("button", { name: "Save hours" }).click();
+  await expect(toast(page, "1 appointment to be moved or cancelled")).toBeVisible();
+  expect((await hoursOf(ada)).timetables).toHaveLength(2);
+});
+
 test("what another desk changed meanwhile is not replaced unseen", async ({ browser }) => {
   const { id } = (await doctorsByName())["Dr. Émile Ruf"] ?? { id: 0 };
   const page = await desk(browser, date, { answers: /status of 412/ });
