@@ -20,11 +20,11 @@ func TestAttacksCanFail(t *testing.T) {
 	}
 	var out, said bytes.Buffer
 	if code := command(t.Context(), []string{"-spoil", "-only", strings.Join(names, ",")}, &out, &said); code != 1 {
-		t.Errorf("exit %d: %s", code, &said)
+		t.Errorf("spoilt attacks: exit %d, want 1:\n%s", code, &said)
 	}
 	for _, name := range names {
 		if !strings.Contains(said.String(), name+strings.Repeat(" ", max(0, 18-len(name)))+" BROKEN\n") {
-			t.Errorf("%s is not broken", name)
+			t.Errorf("output, want %s BROKEN in it:\n%s", name, &said)
 		}
 	}
 	if t.Failed() {
@@ -37,7 +37,7 @@ func TestAttacksCanBeHeldOff(t *testing.T) {
 	t.Parallel()
 	var out, said bytes.Buffer
 	if code := command(t.Context(), []string{"-only", "rebinding,open-proxy,forms,foreign-links,cors,smuggling,restore,bodies"}, &out, &said); code != 0 {
-		t.Errorf("exit %d: %s\n%s", code, &said, &out)
+		t.Errorf("attacks: exit %d, want 0:\n%s\n%s", code, &said, &out)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestReport(t *testing.T) {
 		}
 		for _, says := range tc.says {
 			if !strings.Contains(out.String(), says) {
-				t.Errorf("does not say %q:\n%s", says, &out)
+				t.Errorf("output, want %q in it:\n%s", says, &out)
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func TestServed(t *testing.T) {
 		"Refused": {tally{200: 9, 503: 1}, quick, false}, "Failed": {tally{200: 9, 0: 1}, quick, false},
 	} {
 		if err := served(tc.seen, tc.latencies, time.Second); (err == nil) != tc.ok {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: served = %v, want no error: %t", name, err, tc.ok)
 		}
 	}
 }

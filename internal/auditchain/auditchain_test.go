@@ -103,22 +103,22 @@ func TestEncrypt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if plain, err := Decrypt(secret, sealed); err != nil || string(plain) != "plain" {
-		t.Errorf("read back %q (%v)", plain, err)
+		t.Errorf("Decrypt = %q, %v, want %q", plain, err, "plain")
 	}
 	if bytes.Contains(sealed, []byte("plain")) {
-		t.Error("the text can be read")
+		t.Errorf("encrypted text = %q, want it without the plain one", sealed)
 	}
 	for i := range sealed {
 		altered := bytes.Clone(sealed)
 		altered[i] ^= 1
 		if _, err := Decrypt(secret, altered); err == nil {
-			t.Errorf("byte %d was altered, and it is read", i)
+			t.Errorf("Decrypt with byte %d altered = nil, want an error", i)
 		}
 	}
 	if _, err := Decrypt(NewSecret(), sealed); err == nil {
-		t.Error("another key reads it")
+		t.Error("Decrypt with another key = nil, want an error")
 	}
 	if _, err := Decrypt(secret, sealed[:5]); err == nil {
-		t.Error("a part of it is read")
+		t.Error("Decrypt of the first 5 bytes = nil, want an error")
 	}
 }

@@ -312,11 +312,11 @@ func checkTampering(t *testing.T, data []byte) {
 	s := &source{data}
 	tr := write(s)
 	if r := tr.verify(); len(r.Faults) > 0 {
-		t.Fatalf("a whole trail is blamed: %s", strings.Join(r.Faults, "; "))
+		t.Fatalf("faults of a whole trail = %s, want none", strings.Join(r.Faults, "; "))
 	}
 	other := tr.clone()
 	if what := tamper(other, s); what != "" && len(other.verify().Faults) == 0 {
-		t.Fatalf("%s, and nothing is found", what)
+		t.Fatalf("%s: no faults, want some", what)
 	}
 }
 

@@ -81,7 +81,7 @@ ALTER DATABASE ~mems~ CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci ;
 	}
 	for _, statement := range got {
 		if !strings.HasPrefix(statement, "INSERT INTO `") || !strings.HasSuffix(statement, ";") {
-			t.Errorf("not a statement: %q", statement)
+			t.Errorf("row = %q, want an INSERT that ends with a semicolon", statement)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestRowsRefuse(t *testing.T) {
 		"DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER t */;;\nDELIMITER $$\n\\! id\nDELIMITER ;",
 	} {
 		if got, err := rows(t, line+"\n"); err == nil {
-			t.Errorf("%q is read, as %q", line, got)
+			t.Errorf("line %q is read as %q, want it refused", line, got)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func FuzzRows(f *testing.F) {
 			}
 			if rest := outsideQuotes(statement); strings.Count(rest, ";") != 1 || strings.ContainsAny(rest, "@#*\\\"") ||
 				strings.Contains(rest, "--") {
-				t.Errorf("more than rows of literals: %q", statement)
+				t.Errorf("statement = %q, want an INSERT of literals alone", statement)
 			}
 		}
 	})
@@ -206,10 +206,10 @@ func TestOpenPlain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if read, err := io.ReadAll(r); err != nil || string(read) != content {
-			t.Errorf("%q: %q, %v", content, read, err)
+			t.Errorf("decrypted %q = %q, %v, want the same", content, read, err)
 		}
 	}
 	if to, err := backup.ParseRecipients(" , "); err != nil || to != nil {
-		t.Errorf("%v, %v", to, err)
+		t.Errorf("ParseRecipients(\" , \") = %v, %v, want none", to, err)
 	}
 }

@@ -45,16 +45,16 @@ func TestReadLogEnd(t *testing.T) {
 	for n := 4; n <= len(log); n++ {
 		end, err := backup.ReadLogEnd(bytes.NewReader(log[:n]))
 		if err != nil || end.Cut == whole[n] || end.Position > uint64(n) || whole[n] && end.Position != uint64(n) {
-			t.Errorf("first %d bytes: %+v %v", n, end, err)
+			t.Errorf("ReadLogEnd of the first %d bytes = %+v, %v, want it cut: %t", n, end, err, !whole[n])
 		}
 	}
 	end, err := backup.ReadLogEnd(bytes.NewReader(log))
 	if want := (backup.LogEnd{Position: uint64(len(log)), At: time.Unix(at+2, 0).UTC(), Next: "bin.000010"}); err != nil || end != want {
-		t.Errorf("%+v %v", end, err)
+		t.Errorf("ReadLogEnd = %+v, %v, want %+v", end, err, want)
 	}
 	for _, other := range []string{"", "\xfeb", "\xfdbin and what is encrypted", "hello, this is a text", "\xfebin" + string(make([]byte, 40))} {
 		if _, err := backup.ReadLogEnd(bytes.NewReader([]byte(other))); !errors.Is(err, backup.ErrNoLog) {
-			t.Errorf("%q: %v", other, err)
+			t.Errorf("ReadLogEnd(%q) = %v, want %v", other, err, backup.ErrNoLog)
 		}
 	}
 }

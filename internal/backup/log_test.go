@@ -44,15 +44,16 @@ func TestLogStatements(t *testing.T) {
 		all = append(all, st)
 	}
 	if len(all) != 2 {
-		t.Fatalf("%+v", all)
+		t.Fatalf("statements = %+v, want 2", all)
 	}
 	first, second := all[0], all[1]
 	if first.Start != 585 || first.End != 756 || first.Default != "mems" || first.Text != "CREATE TABLE a (\n  id INT\n)" || first.Time != "261127  9:58:28" {
-		t.Errorf("%+v", first)
+		t.Errorf("first statement = %+v, want CREATE TABLE a in mems, bytes 585 to 756", first)
 	}
 	if second.Start != 1426 || second.End != 1627 || second.Default != "other" || second.Text != "ALTER TABLE mems.a ADD COLUMN r INT" ||
 		strings.Join(second.Settings, "\n") != "SET @@session.sql_mode=0/*!*/;\n/*!\\C utf8mb4 *//*!*/;" {
-		t.Errorf("%+v", second)
+		t.Errorf("second statement = %+v, want ALTER TABLE mems.a in other, bytes 1426 to 1627, with its settings",
+			second)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestStatementsAreTheStores(t *testing.T) {
 		guardDoctorSQL, guardPatientSQL, doctorFactsSQL, doctorTimesSQL, busyPatientSQL, insertSQL, insertEventSQL, insertAuditSQL, insertChangeSQL,
 	} {
 		if !stores[oneLine(ours)] {
-			t.Errorf("a booking of internal/store sends no such statement: %s", ours)
+			t.Errorf("statement of the bench, want it among those of a booking of internal/store: %s", ours)
 		}
 	}
 }
@@ -44,14 +44,14 @@ func TestFilledClinicHasNoOverlaps(t *testing.T) {
 			start := days[day].Add(time.Duration(slot) * slotLength).Format(time.DateTime)
 			for _, key := range []string{fmt.Sprint("doctor ", i%doctors, " ", start), fmt.Sprint("patient ", i%int(patients), " ", start)} {
 				if seen[key] {
-					t.Fatalf("%d appointments: two of %s", size, key)
+					t.Fatalf("%d appointments: two of %s, want one", size, key)
 				}
 				seen[key] = true
 			}
 		}
 		for slot := range slotsADay {
 			if start := measured.Add(time.Duration(slot) * slotLength).Format(time.DateTime); !seen["doctor 7 "+start] {
-				t.Errorf("%d appointments: a doctor has none at %s", size, start)
+				t.Errorf("%d appointments: doctor 7 has none at %s, want one", size, start)
 			}
 		}
 	}
@@ -75,6 +75,6 @@ func TestWeekdaysBack(t *testing.T) {
 	monday := time.Date(2027, 3, 1, 13, 0, 0, 0, time.UTC)
 	days := weekdaysBack(monday, 3)
 	if days[0].Format(time.DateOnly) != "2027-03-01" || days[1].Format(time.DateOnly) != "2027-02-26" || days[2].Format(time.DateOnly) != "2027-02-25" {
-		t.Errorf("%v", days)
+		t.Errorf("days = %v, want 2027-03-01, 2027-02-26 and 2027-02-25", days)
 	}
 }

@@ -30,11 +30,11 @@ var statuses = []struct {
 func TestOccupies(t *testing.T) {
 	for _, s := range statuses {
 		if got := s.status.Occupies(); got != s.occupies {
-			t.Errorf("%s: got %v", s.status, got)
+			t.Errorf("Occupies of %s = %t, want %t", s.status, got, s.occupies)
 		}
 	}
 	if !clinic.Status("from_the_future").Occupies() {
-		t.Error("a status that this version does not know must keep its time")
+		t.Error("Occupies of an unknown status = false, want true: its time must be kept")
 	}
 }
 
@@ -57,12 +57,12 @@ func TestMove(t *testing.T) {
 				if slices.Contains(from.next, to) {
 					want.Status, want.Version, want.UpdatedAt = to, 4, now
 					if err != nil {
-						t.Errorf("got %v", err)
+						t.Errorf("ChangeStatus from %s by %s = %v, want no error", from.status, action, err)
 					}
 				} else {
 					var refused *clinic.Error
 					if !errors.As(err, &refused) {
-						t.Fatalf("got %v", err)
+						t.Fatalf("ChangeStatus from %s by %s = %v, want a refusal", from.status, action, err)
 					}
 					expected := &clinic.Error{Code: clinic.CodeInvalidTransition, Current: from.status, Allowed: from.next}
 					if diff := cmp.Diff(expected, refused); diff != "" {
@@ -78,27 +78,27 @@ func TestMove(t *testing.T) {
 	t.Run("UnknownFrom", func(t *testing.T) {
 		a := appointment("from_the_future")
 		if err := a.ChangeStatus(now, time.UTC, clinic.ActionConfirm); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
-			t.Errorf("got %v", err)
+			t.Errorf("ChangeStatus from an unknown status = %v, want %s", err, clinic.CodeInvalidTransition)
 		}
 	})
 	t.Run("UnknownAction", func(t *testing.T) {
 		a := appointment(clinic.StatusScheduled)
 		if err := a.ChangeStatus(now, time.UTC, "from_the_future"); !errors.Is(err, &clinic.Error{Code: clinic.CodeInvalidTransition}) {
-			t.Errorf("got %v", err)
+			t.Errorf("ChangeStatus by an unknown action = %v, want %s", err, clinic.CodeInvalidTransition)
 		}
 	})
 	t.Run("NoShowBeforeTheStart", func(t *testing.T) {
 		a := appointment(clinic.StatusScheduled)
 		var refused *clinic.Error
 		if err := a.ChangeStatus(now.Add(-1), time.UTC, clinic.ActionNoShow); !errors.As(err, &refused) {
-			t.Fatalf("got %v", err)
+			t.Fatalf("no-show before the start = %v, want a refusal", err)
 		}
 		if diff := cmp.Diff([]clinic.Status{"confirmed", "checked_in", "cancelled"}, refused.Allowed); diff != "" {
 			t.Errorf("offers what it refuses (-want +got)\n%s", diff)
 		}
 		refused.Allowed[0] = "changed by the caller"
 		if err := a.ChangeStatus(now, time.UTC, clinic.ActionConfirm); err != nil {
-			t.Errorf("the table of transitions is shared: %v", err)
+			t.Errorf("ChangeStatus after a caller changed the list it was given = %v, want no error", err)
 		}
 	})
 }

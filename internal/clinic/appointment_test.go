@@ -43,7 +43,7 @@ func TestCancel(t *testing.T) {
 	t.Run("NoteOfTheCallerUntouched", func(t *testing.T) {
 		a, note := appointment(clinic.StatusScheduled), " note "
 		if err := a.Cancel(now, clinic.ReasonOther, &note); err != nil || note != " note " {
-			t.Errorf("got %v, and the note is %q", err, note)
+			t.Errorf("Cancel = %v and the note %q, want no error and the caller's note unchanged", err, note)
 		}
 	})
 	for _, c := range []struct {

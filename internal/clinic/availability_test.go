@@ -199,7 +199,7 @@ func (d drawn) check(t rapid.TB, zone *time.Location, moment time.Time, w walls)
 		}
 	}
 	if diff := cmp.Diff(want, slices.Collect(s.Starts(q))); diff != "" {
-		t.Fatalf("in %s around %s (-nothing in the way +offered)\n%s", zone, moment, diff)
+		t.Fatalf("starts in %s around %s (-nothing in the way +offered)\n%s", zone, moment, diff)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestStartsAtEveryChangeOfTheClocks(t *testing.T) {
 		}
 	}
 	if clinics < 1500 {
-		t.Errorf("%d clinics are too few to be all", clinics)
+		t.Errorf("%d clinics, want at least 1500: these are not all", clinics)
 	}
 }
 
@@ -285,12 +285,12 @@ func TestSlotIsFound(t *testing.T) {
 		t.Errorf("free: %v, want %v alone", found, slot)
 	}
 	if found := search(clinic.Interval{Start: nine.Add(29 * time.Minute), End: nine.Add(time.Hour)}); slot.In(found) {
-		t.Errorf("occupied: %v has %v", found, slot)
+		t.Errorf("slots outside the occupied time = %v, want them without %v", found, slot)
 	}
 	longer, colleague := slot, slot
 	longer.Time.End = longer.Time.End.Add(time.Minute)
 	colleague.DoctorID = 2
 	if found := []clinic.Slot{longer, colleague}; slot.In(found) {
-		t.Errorf("%v has %v", found, slot)
+		t.Errorf("%v contains %v, want another length or doctor not to count", found, slot)
 	}
 }

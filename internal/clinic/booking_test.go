@@ -110,10 +110,10 @@ func TestCanBookAnswersInOrder(t *testing.T) {
 
 func TestCanBookZeroCalendar(t *testing.T) {
 	if _, err := clinic.CanBook(clinic.Calendar{}, asked); !errors.Is(err, clinic.ErrPatientNotFound) {
-		t.Errorf("what nobody has looked up must not be bookable: %v", err)
+		t.Errorf("CanBook with a calendar that was not read = %v, want %v", err, clinic.ErrPatientNotFound)
 	}
 	if _, err := clinic.CanBook(clinic.Calendar{Patient: clinic.Active}, asked); !errors.Is(err, clinic.ErrDoctorNotFound) {
-		t.Errorf("what nobody has looked up must not be bookable: %v", err)
+		t.Errorf("CanBook with a patient alone = %v, want %v", err, clinic.ErrDoctorNotFound)
 	}
 }
 
@@ -186,10 +186,10 @@ func TestCanBookNeverDoubles(t *testing.T) {
 			switch {
 			case errors.As(err, &refused):
 				if !blocked[refused.Code] {
-					t.Fatalf("%v, but no minute of it is taken", err)
+					t.Fatalf("CanBook = %v, want no refusal: no minute of it is taken", err)
 				}
 			case blocked[clinic.CodeDoctorOverlap] || blocked[clinic.CodePatientOverlap]:
-				t.Fatalf("minutes %d to %d are taken twice", from, from+length)
+				t.Fatalf("minutes %d to %d are taken twice, want a refusal", from, from+length)
 			default:
 				for _, party := range []int{doctor, patient} {
 					busy[party] = append(busy[party], minutes(from, from+length))

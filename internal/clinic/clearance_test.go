@@ -43,10 +43,11 @@ func TestClearance(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 		if got.About(7) != (got.AllDoctors || got.DoctorID == 7) || got.About(8) != got.AllDoctors || got.About(0) != got.AllDoctors {
-			t.Errorf("%s: About(7) %t, About(8) %t, About(0) %t", name, got.About(7), got.About(8), got.About(0))
+			t.Errorf("%s: About(7) %t, About(8) %t, About(0) %t; want the first for doctor 7, all for all doctors",
+				name, got.About(7), got.About(8), got.About(0))
 		}
 		if got.Everything() != got.AllDoctors {
-			t.Errorf("%s: Everything() is %t", name, got.Everything())
+			t.Errorf("%s: Everything() = %t, want %t", name, got.Everything(), got.AllDoctors)
 		}
 	}
 }

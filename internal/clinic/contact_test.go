@@ -19,7 +19,8 @@ func TestSamePhone(t *testing.T) {
 		for _, a := range same {
 			for _, b := range same {
 				if !clinic.SamePhone(clinic.PhoneKey(a), clinic.PhoneKey(b)) {
-					t.Errorf("%q (%s) and %q (%s) are two", a, clinic.PhoneKey(a), b, clinic.PhoneKey(b))
+					t.Errorf("keys of %q and %q = %s and %s, want the same phone",
+						a, b, clinic.PhoneKey(a), clinic.PhoneKey(b))
 				}
 			}
 		}
@@ -31,14 +32,14 @@ func TestSamePhone(t *testing.T) {
 		{"0177", "044 555 01 77"},
 	} {
 		if clinic.SamePhone(clinic.PhoneKey(two[0]), clinic.PhoneKey(two[1])) {
-			t.Errorf("%q and %q are one", two[0], two[1])
+			t.Errorf("SamePhone of %q and %q = true, want false", two[0], two[1])
 		}
 	}
 }
 
 func TestEmailKeyOfPunycode(t *testing.T) {
 	if a, b := clinic.EmailKey("ann@bücher.example"), clinic.EmailKey("Ann@XN--BCHER-KVA.example"); a != b {
-		t.Errorf("%q, %q", a, b)
+		t.Errorf("keys of a domain in Unicode and in punycode = %q and %q, want the same", a, b)
 	}
 	for _, same := range [][]string{
 		{"ann@straße.example", "ann@xn--strae-oqa.example", "ANN@XN--STRAE-OQA.example"},
@@ -48,13 +49,14 @@ func TestEmailKeyOfPunycode(t *testing.T) {
 	} {
 		for _, address := range same {
 			if key := clinic.EmailKey(address); key != clinic.EmailKey(same[0]) || clinic.EmailKey(key) != key {
-				t.Errorf("the key of %q is %q, of %q %q", address, key, same[0], clinic.EmailKey(same[0]))
+				t.Errorf("EmailKey(%q) = %q, want that of %q, %q, and its own key",
+					address, key, same[0], clinic.EmailKey(same[0]))
 			}
 		}
 	}
 	for _, odd := range []string{"ann@xn--.example", "ann@xn--a.example", "ann@xn--abc-.example", "xn--bcher-kva"} {
 		if key := clinic.EmailKey(odd); clinic.EmailKey(key) != key {
-			t.Errorf("%q", odd)
+			t.Errorf("EmailKey(%q) = %q, whose key is %q, want the same", odd, key, clinic.EmailKey(key))
 		}
 	}
 }

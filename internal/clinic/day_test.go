@@ -23,7 +23,7 @@ func mustDate(t testing.TB, s string) clinic.Date {
 	t.Helper()
 	d, ok := clinic.ParseDate(s)
 	if !ok {
-		t.Fatalf("%q is refused", s)
+		t.Fatalf("ParseDate(%q) refuses it, want a date", s)
 	}
 	return d
 }
@@ -42,10 +42,10 @@ func TestParseDate(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := clinic.ParseDate(c.in)
 			if !ok || got != c.want {
-				t.Errorf("got %v, %v", got, ok)
+				t.Errorf("ParseDate(%q) = %v, %t, want %v", c.in, got, ok, c.want)
 			}
 			if got.String() != c.in {
-				t.Errorf("written as %s", got)
+				t.Errorf("String of %v = %s, want %s", c.want, got, c.in)
 			}
 		})
 	}
@@ -67,7 +67,7 @@ func TestParseDate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, ok := clinic.ParseDate(c.in); ok || got != (clinic.Date{}) {
-				t.Errorf("got %v, %v", got, ok)
+				t.Errorf("ParseDate(%q) = %v, %t, want it refused", c.in, got, ok)
 			}
 		})
 	}
@@ -83,10 +83,10 @@ func FuzzParseDate(f *testing.F) {
 			return
 		}
 		if d.Before(clinic.MinDate) || clinic.MaxDate.Before(d) {
-			t.Errorf("%q: %v is out of range", s, d)
+			t.Errorf("ParseDate(%q) = %v, want %v to %v", s, d, clinic.MinDate, clinic.MaxDate)
 		}
 		if d.String() != s {
-			t.Errorf("%q is written as %q", s, d)
+			t.Errorf("String of the date of %q = %q, want the same", s, d)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestDateNext(t *testing.T) {
 			t.Fatalf("after %v comes %v, want %v", d, got, want)
 		}
 		if same := d; !d.Before(got) || got.Before(d) || d.Before(same) {
-			t.Fatalf("%v and %v are out of order", d, got)
+			t.Fatalf("%v and %v are out of order, want the second later", d, got)
 		}
 	})
 }
@@ -186,7 +186,7 @@ func TestDay(t *testing.T) {
 			}
 			for _, end := range []time.Time{got.Start, got.End} {
 				if clinic.Instant(end) != end {
-					t.Errorf("%v is not as MEMS keeps it", end)
+					t.Errorf("end of the day = %v, want it in UTC with whole microseconds", end)
 				}
 			}
 		})

@@ -30,7 +30,7 @@ func TestErrorIs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := errors.Is(c.err, c.target); got != c.want {
-				t.Errorf("got %v", got)
+				t.Errorf("errors.Is(%v, %v) = %t, want %t", c.err, c.target, got, c.want)
 			}
 		})
 	}
@@ -40,20 +40,20 @@ func TestErrorAs(t *testing.T) {
 	overlap := &clinic.Error{Code: clinic.CodeDoctorOverlap, Conflict: minutes(0, 30)}
 	var got *clinic.Error
 	if !errors.As(fmt.Errorf("book: %w", overlap), &got) || got != overlap {
-		t.Errorf("got %v", got)
+		t.Errorf("errors.As of a wrapped rule = %v, want %v", got, overlap)
 	}
 	if errors.As(io.EOF, &got) {
-		t.Error("io.EOF is no rule")
+		t.Error("errors.As(io.EOF) = true, want false")
 	}
 }
 
 func TestErrorText(t *testing.T) {
 	if got := clinic.ErrEmailTaken.Error(); got != "email-taken" {
-		t.Errorf("got %q", got)
+		t.Errorf("Error() = %q, want %q", got, "email-taken")
 	}
 	caused := &clinic.Error{Code: clinic.CodeUnavailable, Cause: io.EOF}
 	if got := caused.Error(); got != "unavailable: EOF" {
-		t.Errorf("got %q", got)
+		t.Errorf("Error() with a cause = %q, want %q", got, "unavailable: EOF")
 	}
 }
 

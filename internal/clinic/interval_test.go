@@ -44,7 +44,7 @@ func TestOverlaps(t *testing.T) {
 	for _, shape := range shapes {
 		t.Run(shape.name, func(t *testing.T) {
 			if got := minutes(shape.from, shape.to).Overlaps(minutes(60, 90)); got != shape.overlaps {
-				t.Errorf("got %v", got)
+				t.Errorf("Overlaps = %t, want %t", got, shape.overlaps)
 			}
 		})
 	}
@@ -52,7 +52,7 @@ func TestOverlaps(t *testing.T) {
 		late := minutes(30, 60)
 		late.End = late.End.Add(time.Microsecond)
 		if !late.Overlaps(minutes(60, 90)) {
-			t.Error("a microsecond is time too")
+			t.Error("Overlaps of intervals that share a microsecond = false, want true")
 		}
 	})
 	t.Run("OtherZone", func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestOverlaps(t *testing.T) {
 		there.Start = there.Start.In(time.FixedZone("", -11*3600))
 		there.End = there.End.In(time.FixedZone("", 14*3600))
 		if !there.Overlaps(minutes(60, 90)) || there.Overlaps(minutes(90, 120)) {
-			t.Error("zones must not matter")
+			t.Error("Overlaps depends on the zone, want it not to")
 		}
 	})
 }
@@ -78,10 +78,10 @@ func TestOverlapsAgreesWithMinuteByMinute(t *testing.T) {
 		}
 		a, b := minutes(aStart, aEnd), minutes(bStart, bEnd)
 		if got := a.Overlaps(b); got != shared {
-			t.Fatalf("Overlaps is %v, minute by minute it is %v", got, shared)
+			t.Fatalf("Overlaps(%v, %v) = %t, want %t, as minute by minute", a, b, got, shared)
 		}
 		if a.Overlaps(b) != b.Overlaps(a) {
-			t.Fatal("not symmetric")
+			t.Fatalf("Overlaps(%v, %v) is not symmetric, want it to be", a, b)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestParseInstant(t *testing.T) {
 	for _, c := range accepted {
 		t.Run(c.name, func(t *testing.T) {
 			if got, ok := clinic.ParseInstant(c.in); !ok || got != c.want {
-				t.Errorf("%s: got %v, %v", c.in, got, ok)
+				t.Errorf("ParseInstant(%q) = %v, %t, want %v", c.in, got, ok, c.want)
 			}
 		})
 	}
@@ -150,7 +150,7 @@ func TestParseInstant(t *testing.T) {
 	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
 			if got, ok := clinic.ParseInstant(c.in); ok || !got.IsZero() {
-				t.Errorf("%q: got %v, %v", c.in, got, ok)
+				t.Errorf("ParseInstant(%q) = %v, %t, want it refused", c.in, got, ok)
 			}
 		})
 	}
@@ -177,10 +177,10 @@ func TestParseInstantReadsWhatIsWritten(t *testing.T) {
 		}
 		naive := local.Format("2006-01-02T15:04:05.000000") + finer
 		if got, ok := clinic.ParseInstant(naive + local.Format("Z07:00")); !ok || got != want {
-			t.Fatalf("got %v, %v", got, ok)
+			t.Fatalf("ParseInstant(%q) = %v, %t, want %v", naive+local.Format("Z07:00"), got, ok, want)
 		}
 		if got, ok := clinic.ParseInstant(naive); ok {
-			t.Fatalf("%s has no offset, yet is %v", naive, got)
+			t.Fatalf("ParseInstant(%q) = %v, want it refused: it has no offset", naive, got)
 		}
 	})
 }
@@ -199,16 +199,16 @@ func FuzzParseInstant(f *testing.F) {
 			return
 		}
 		if got.Location() != time.UTC || got.Nanosecond()%1000 != 0 {
-			t.Errorf("%q: %v is not as MEMS keeps it", s, got)
+			t.Errorf("ParseInstant(%q) = %v, want UTC and whole microseconds", s, got)
 		}
 		if got.Before(clinic.MinInstant) || got.After(clinic.MaxInstant) {
-			t.Errorf("%q: %v is out of range", s, got)
+			t.Errorf("ParseInstant(%q) = %v, want %v to %v", s, got, clinic.MinInstant, clinic.MaxInstant)
 		}
 		if again, ok := clinic.ParseInstant(got.Format(time.RFC3339Nano)); !ok || again != got {
-			t.Errorf("%q: %v is read again as %v, %v", s, got, again, ok)
+			t.Errorf("ParseInstant(%q) = %v, which is read again as %v, %t, want the same", s, got, again, ok)
 		}
 		if want := civil(t, s); !got.Equal(want) {
-			t.Errorf("%q: got %v, by its digits it is %v", s, got, want)
+			t.Errorf("ParseInstant(%q) = %v, want %v, by its digits", s, got, want)
 		}
 	})
 }
@@ -218,7 +218,7 @@ func civil(t *testing.T, s string) time.Time {
 	t.Helper()
 	var year, month, day, hour, minute, second int
 	if _, err := fmt.Sscanf(s[:19], "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second); err != nil {
-		t.Fatalf("%q was accepted: %v", s, err)
+		t.Fatalf("ParseInstant accepts %q, want it refused: %v", s, err)
 	}
 	rest := s[19:]
 	at := strings.IndexAny(rest, "Z+-")
@@ -235,7 +235,7 @@ func civil(t *testing.T, s string) time.Time {
 	}
 	var h, m int
 	if _, err := fmt.Sscanf(rest[at+1:], "%2d:%2d", &h, &m); err != nil {
-		t.Fatalf("%q was accepted: %v", s, err)
+		t.Fatalf("ParseInstant accepts %q, want it refused: %v", s, err)
 	}
 	offset := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute
 	if rest[at] == '+' {

@@ -16,11 +16,11 @@ func TestMRN(t *testing.T) {
 		}
 	}
 	if id, ok := clinic.ParseMRN(" 0000-0013 "); !ok || id != 1 {
-		t.Errorf("%d %v", id, ok)
+		t.Errorf("ParseMRN = %d, %t, want 1", id, ok)
 	}
 	for _, s := range []string{"", "3", "0000013", "00000014", "000000013", "x0000013", "99999999999999999999", "00000000"} {
 		if id, ok := clinic.ParseMRN(s); ok {
-			t.Errorf("%q is %d", s, id)
+			t.Errorf("ParseMRN(%q) = %d, want it refused", s, id)
 		}
 	}
 }
@@ -32,14 +32,14 @@ func TestMRNFindsMistakes(t *testing.T) {
 		id := rapid.Int64Range(1, 9007199254740991).Draw(t, "id")
 		mrn := []byte(clinic.MRN(id))
 		if got, ok := clinic.ParseMRN(string(mrn)); !ok || got != id {
-			t.Fatalf("%s is read as %d %v", mrn, got, ok)
+			t.Fatalf("ParseMRN(%s) = %d, %t, want %d", mrn, got, ok, id)
 		}
 		i := rapid.IntRange(0, len(mrn)-2).Draw(t, "place")
 		if mrn[i] != mrn[i+1] {
 			swapped := append([]byte{}, mrn...)
 			swapped[i], swapped[i+1] = mrn[i+1], mrn[i]
 			if _, ok := clinic.ParseMRN(string(swapped)); ok {
-				t.Fatalf("%s passes for %s", swapped, mrn)
+				t.Fatalf("ParseMRN(%s) accepts it, want it refused: %s with two digits swapped", swapped, mrn)
 			}
 		}
 		for d := byte('0'); d <= '9'; d++ {
@@ -48,7 +48,7 @@ func TestMRNFindsMistakes(t *testing.T) {
 				continue
 			}
 			if _, ok := clinic.ParseMRN(string(wrong)); ok {
-				t.Fatalf("%s passes for %s", wrong, mrn)
+				t.Fatalf("ParseMRN(%s) accepts it, want it refused: %s with a wrong digit", wrong, mrn)
 			}
 		}
 	})
@@ -63,6 +63,6 @@ func TestNameBucket(t *testing.T) {
 		}
 	}
 	if got := clinic.NameBucket("Ann", "Muster"); got == same || got < 0 || got >= clinic.NameBuckets {
-		t.Errorf("%d", got)
+		t.Errorf("NameBucket of another name = %d, want another than %d, below %d", got, same, clinic.NameBuckets)
 	}
 }

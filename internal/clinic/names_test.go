@@ -58,17 +58,17 @@ func TestNamesThatAreOne(t *testing.T) {
 		for _, a := range same {
 			for _, b := range same {
 				if !alike([2]string{"Kim", a}, [2]string{b, "Kim"}) || clinic.NameBucket("Kim", a) != clinic.NameBucket(b, "Kim") {
-					t.Errorf("%q and %q are two", a, b)
+					t.Errorf("%q and %q have different keys or buckets, want the same", a, b)
 				}
 				if !names("Kim", a, b) || !names("Kim", a, "kim, "+b) {
-					t.Errorf("%q does not find %q", b, a)
+					t.Errorf("search for %q does not find %q, want it found", b, a)
 				}
 			}
 		}
 	}
 	for _, two := range [][2]string{{"Müller", "Müllers"}, {"Иванов", "Петров"}, {"王", "汪"}, {"Kim", "Tim"}, {"がく", "かく"}} {
 		if alike([2]string{"Ann", two[0]}, [2]string{"Ann", two[1]}) {
-			t.Errorf("%q and %q are one", two[0], two[1])
+			t.Errorf("%q and %q have the same keys, want different ones", two[0], two[1])
 		}
 	}
 }
@@ -89,11 +89,11 @@ func TestNamesAreFoundByAnyWord(t *testing.T) {
 		{"Ann", "Muster", "an mu"},
 	} {
 		if !names(c.first, c.last, c.text) {
-			t.Errorf("%q does not find %s %s", c.text, c.first, c.last)
+			t.Errorf("search for %q does not find %s %s, want it found", c.text, c.first, c.last)
 		}
 	}
 	if names("Ann", "Muster", "usters") || names("Ann", "Muster", "-") || names("Ann", "Muster", "ann muster x") {
-		t.Error("finds whom it should not")
+		t.Error("search for a part of a word, for nothing or for a word too many finds Ann Muster, want none")
 	}
 }
 
@@ -117,18 +117,18 @@ func checkNames(t rapid.TB, first, last string) {
 	whole := clinic.WholeNames(first, last)
 	swapped := clinic.WholeNames(last, first)
 	if whole[0] != swapped[1] || whole[1] != swapped[0] || clinic.NameBucket(first, last) != clinic.NameBucket(last, first) {
-		t.Fatalf("%+q %+q depends on the order", first, last)
+		t.Fatalf("keys of %+q %+q depend on the order of the names, want them not to", first, last)
 	}
 	if decomposed := clinic.WholeNames(norm.NFD.String(first), norm.NFD.String(last)); decomposed != whole {
-		t.Fatalf("%+q %+q decomposed is another name: %q, %q", first, last, whole, decomposed)
+		t.Fatalf("keys of %+q %+q decomposed = %q, want %q", first, last, decomposed, whole)
 	}
 	for _, k := range clinic.NameKeys(first, last) {
 		if again := clinic.WholeNames(k.Key, "")[0]; again != k.Key {
-			t.Fatalf("the key %+q of %+q %+q has the key %+q", k.Key, first, last, again)
+			t.Fatalf("key %+q of %+q %+q has the key %+q, want itself", k.Key, first, last, again)
 		}
 	}
 	if whole[0] != "" && !alike([2]string{first, last}, [2]string{first, last}) {
-		t.Fatalf("%+q %+q is not itself", first, last)
+		t.Fatalf("%+q %+q is not like itself, want it to be", first, last)
 	}
 }
 
@@ -136,7 +136,7 @@ func checkNames(t rapid.TB, first, last string) {
 func TestNamesThatBeginInTheMiddleOfALetter(t *testing.T) {
 	for _, c := range [][2]string{{"\u1100", "\u1161"}, {"하", "\u11abZ"}, {"\u1100", "\u1161zz"}, {"θ\u07ef", "\u0711α"}} {
 		if text := c[0] + " " + c[1]; !names(c[0], c[1], text) || !names(c[0], c[1], c[1]+", "+c[0]) {
-			t.Errorf("%+q is not found by its own words", text)
+			t.Errorf("search for %+q does not find it, want it found", text)
 		}
 	}
 }

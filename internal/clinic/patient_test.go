@@ -30,7 +30,7 @@ func TestPatientNormalize(t *testing.T) {
 	bare := clinic.Patient{FirstName: "Ann", LastName: "Muster"}
 	bare.Normalize()
 	if bare.Email != nil || bare.Phone != nil {
-		t.Errorf("what is not known stays so: %+v", bare)
+		t.Errorf("patient without contacts = %+v, want none after normalising", bare)
 	}
 }
 

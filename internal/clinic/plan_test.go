@@ -28,12 +28,14 @@ func TestPlanIsBounded(t *testing.T) {
 		window := clinic.PlanWindow(visits, away, horizon)
 		last := visits[len(visits)-1].Time.Start
 		if !window.Start.Equal(first) || window.End.After(last.Add(clinic.MaxPlanAhead)) || window.End.After(away.End.Add(horizon)) {
-			t.Fatalf("window %v", window)
+			t.Fatalf("window = %v, want from %v to at most %v after %v, and within the horizon",
+				window, first, clinic.MaxPlanAhead, last)
 		}
 		colleagues := clinic.PlanColleagues(len(visits), window)
 		days := int(min(window.End.Sub(window.Start), clinic.MaxPlanAhead)/(24*time.Hour)) + 1
 		if colleagues < 8 || colleagues > clinic.MaxPlanColleagues || colleagues > 8 && colleagues*days*len(visits) > 100_000 {
-			t.Fatalf("%d colleagues, %d days, %d visits", colleagues, days, len(visits))
+			t.Fatalf("%d colleagues for %d days and %d appointments, want 8 to %d and at most 100000 days in all",
+				colleagues, days, len(visits), clinic.MaxPlanColleagues)
 		}
 	})
 }
@@ -52,14 +54,14 @@ func TestProposeStopsLooking(t *testing.T) {
 		return clinic.Propose(c, []clinic.Appointment{visit}, start.AddDate(1, 0, 0), time.UTC)[0]
 	}
 	if item := propose(busyUntil(1, start.Add(clinic.MaxPlanAhead))); item.Proposal != nil {
-		t.Errorf("proposes %v", item.Proposal)
+		t.Errorf("proposal beyond MaxPlanAhead = %v, want none", item.Proposal)
 	}
 	item := propose(busyUntil(1, start.Add(2*time.Hour)), busyUntil(2, start.Add(3*time.Hour)), busyUntil(3, start.Add(time.Hour)), busyUntil(4, start.Add(time.Hour)))
 	if item.Proposal == nil || item.Proposal.DoctorID != 3 || !item.Proposal.Time.Start.Equal(start.Add(time.Hour)) {
-		t.Errorf("proposes %v", item.Proposal)
+		t.Errorf("proposal = %v, want doctor 3 at %v", item.Proposal, start.Add(time.Hour))
 	}
 	if item := propose(busyUntil(0, start.Add(time.Hour)), busyUntil(1, start.Add(time.Hour))); item.Proposal == nil || item.Proposal.DoctorID != 1 {
-		t.Errorf("among equals proposes %v", item.Proposal)
+		t.Errorf("proposal among equals = %v, want doctor 1", item.Proposal)
 	}
 }
 
@@ -89,12 +91,12 @@ func TestPlanOrder(t *testing.T) {
 		order := clinic.PlanOrder(items, chosen)
 		for _, k := range order {
 			if k > 0 && !moved[k-1] {
-				t.Fatalf("%d is moved before %d has left: %v", k, k-1, order)
+				t.Fatalf("%d is moved before %d has left, want it after: %v", k, k-1, order)
 			}
 			moved[k] = true
 		}
 		if len(order) != len(items) || len(moved) != len(items) {
-			t.Fatalf("ordered %v of %v", order, chosen)
+			t.Fatalf("order = %v, want each of %v once", order, chosen)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func TestEveryMemberIsPrivateOrPublic(t *testing.T) {
 	}
 	for _, name := range slices.Concat(private, publicMembers) {
 		if !known[name] {
-			t.Errorf("no record has a member %s", name)
+			t.Errorf("private or publicMembers has %s, want a member of a record", name)
 		}
 	}
 }

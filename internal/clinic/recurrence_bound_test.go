@@ -30,10 +30,10 @@ func TestRecurrenceEndsAtTwoYears(t *testing.T) {
 			t.Fatal(err)
 		}
 		if starts, err := r.Starts(first, time.UTC); err == nil {
-			t.Errorf("%s: gives %d dates", rule, len(starts))
+			t.Errorf("%s: %d dates, want an error", rule, len(starts))
 		}
 		if days := r.Examined(first, time.UTC); days > 2*366+1 {
-			t.Errorf("%s: examines %d days", rule, days)
+			t.Errorf("%s: examines %d days, want at most %d", rule, days, 2*366+1)
 		}
 	}
 	// The last day is included, at the time of the first date.
@@ -99,7 +99,7 @@ func TestEveryRecurrenceEnds(t *testing.T) {
 		}
 		starts, err := r.Starts(first, time.UTC)
 		if days := r.Examined(first, time.UTC); days > clinic.MaxSeriesDays {
-			t.Fatalf("examines %d days", days)
+			t.Fatalf("examines %d days, want at most %d", days, clinic.MaxSeriesDays)
 		}
 		if mixed {
 			return

@@ -49,7 +49,7 @@ func TestRecurrence(t *testing.T) {
 			var got []string
 			for _, s := range starts {
 				if s.Location() != time.UTC {
-					t.Errorf("%s is not UTC", s)
+					t.Errorf("zone of %s is not UTC, want UTC", s)
 				}
 				got = append(got, s.In(zurich).Format(time.RFC3339Nano))
 			}
@@ -81,7 +81,7 @@ func TestRecurrenceAcrossTheClocksChange(t *testing.T) {
 			t.Errorf("second date is %s, want %s", got, want)
 		}
 		if got := starts[2].In(zurich).Format("15:04"); got != "02:30" {
-			t.Errorf("third date is at %s", got)
+			t.Errorf("third date is at %s, want 02:30", got)
 		}
 	}
 }
@@ -129,10 +129,10 @@ func TestRecurrenceRefuses(t *testing.T) {
 			}
 			var refused *clinic.Error
 			if !errors.As(err, &refused) || refused.Code != clinic.CodeValidationFailed || refused.Violations[0].Pointer != "#/rule" {
-				t.Fatalf("got %v", err)
+				t.Fatalf("error = %v, want %s at #/rule", err, clinic.CodeValidationFailed)
 			}
 			if !strings.Contains(refused.Violations[0].Detail, want) {
-				t.Errorf("says %q, nothing of %q", refused.Violations[0].Detail, want)
+				t.Errorf("detail = %q, want %q in it", refused.Violations[0].Detail, want)
 			}
 		})
 	}
@@ -158,7 +158,7 @@ func TestRecurrenceKeepsWallClock(t *testing.T) {
 		want := first.In(z).Format("15:04")
 		for i, s := range starts {
 			if i > 0 && !starts[i-1].Before(s) {
-				t.Fatalf("%s is not after %s", s, starts[i-1])
+				t.Fatalf("%s comes after %s, want the dates in order", s, starts[i-1])
 			}
 			if got := s.In(z).Format("15:04"); got != want && i > 0 {
 				// Only where the clocks skip it: just before, they showed an earlier time.
@@ -186,7 +186,7 @@ func FuzzRecurrence(f *testing.F) {
 		}
 		starts, err := r.Starts(first, z)
 		if err == nil && (len(starts) == 0 || len(starts) > clinic.MaxSeriesDates) {
-			t.Errorf("%d dates", len(starts))
+			t.Errorf("%d dates, want 1 to %d", len(starts), clinic.MaxSeriesDates)
 		}
 	})
 }
@@ -209,19 +209,19 @@ func TestSeriesAroundEveryTransition(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !starts[0].Equal(first) || !starts[0].Before(starts[1]) || !starts[1].Before(starts[2]) {
-					t.Fatalf("%s: from %s: %v", zone, first, starts)
+					t.Fatalf("%s: dates = %v, want them in order from %s", zone, starts, first)
 				}
 				for _, start := range starts {
 					a := clinic.Appointment{Time: clinic.Interval{Start: start, End: start.Add(time.Hour)}}
 					unchanged := clinic.SeriesChange{Reschedule: clinic.Reschedule{Duration: 30 * time.Minute}}
 					if to := unchanged.RescheduleOf(a, zone).Start; !to.Equal(start) {
-						t.Fatalf("%s: a new length moves %s to %s", zone, start, to)
+						t.Fatalf("%s: a new length moves %s to %s, want it unmoved", zone, start, to)
 					}
 					local := start.In(zone)
 					minute := local.Hour()*60 + local.Minute()
 					unchanged.MinuteOfDay = &minute
 					if to := unchanged.RescheduleOf(a, zone).Start; local.Second() == 0 && !to.Equal(start) {
-						t.Fatalf("%s: its own time of day moves %s to %s", zone, start, to)
+						t.Fatalf("%s: its own time of day moves %s to %s, want it unmoved", zone, start, to)
 					}
 				}
 			}

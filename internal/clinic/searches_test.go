@@ -28,7 +28,7 @@ func TestSearchWindow(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 		if err == nil && window != (clinic.Interval{Start: nine, End: c.to}) {
-			t.Errorf("%s: got %v", c.name, window)
+			t.Errorf("%s: window = %v, want it to end at %v", c.name, window, c.to)
 		}
 	}
 }
@@ -74,17 +74,18 @@ func TestOverrideNeedsPermission(t *testing.T) {
 		access := clinic.Access{Caller: clinic.Caller{Subject: "key:1", Roles: []clinic.Role{role}, Scopes: clinic.Scopes()}}
 		err := override.CheckAccess(access)
 		if may := access.May(clinic.AppointmentsOverride); may != (err == nil) || err != nil && !errors.Is(err, &clinic.Error{Code: clinic.CodeForbidden}) {
-			t.Errorf("%s, who may: %v, got %v", role, may, err)
+			t.Errorf("%s, allowed to override: %t: CheckAccess = %v, want %s unless allowed",
+				role, may, err, clinic.CodeForbidden)
 		}
 		if err := (clinic.Override{}).CheckAccess(access); err != nil {
-			t.Errorf("%s overrides nothing: %v", role, err)
+			t.Errorf("%s without rules to override: CheckAccess = %v, want no error", role, err)
 		}
 	}
 	if err := override.CheckAccess(clinic.System()); err != nil {
-		t.Errorf("the server itself: %v", err)
+		t.Errorf("CheckAccess of the server itself = %v, want no error", err)
 	}
 	if err := override.CheckAccess(clinic.Access{}); err == nil {
-		t.Error("a caller that is not authenticated may override")
+		t.Error("CheckAccess of a caller that is not authenticated = nil, want an error")
 	}
 }
 

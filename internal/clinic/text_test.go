@@ -40,10 +40,10 @@ func TestTextIsOneForm(t *testing.T) {
 		s := words().Draw(t, "s")
 		kept := clinic.Text(s)
 		if again := clinic.Text(kept); again != kept {
-			t.Fatalf("%q becomes %q", kept, again)
+			t.Fatalf("Text(%q) = %q, want it unchanged", kept, again)
 		}
 		if other := clinic.Text(" " + norm.NFD.String(s) + "\n"); other != kept {
-			t.Fatalf("decomposed it is %q, composed %q", other, kept)
+			t.Fatalf("Text of the decomposed text = %q, want that of the composed, %q", other, kept)
 		}
 	})
 }
@@ -75,7 +75,7 @@ func TestParseEmail(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, ok := clinic.ParseEmail(c.in); got != c.want || !ok {
-				t.Errorf("%q: got %q, %v", c.in, got, ok)
+				t.Errorf("ParseEmail(%q) = %q, %t, want %q", c.in, got, ok, c.want)
 			}
 		})
 	}
@@ -123,7 +123,7 @@ func TestParseEmail(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, ok := clinic.ParseEmail(c.in); ok || got != "" {
-				t.Errorf("%q: got %q, %v", c.in, got, ok)
+				t.Errorf("ParseEmail(%q) = %q, %t, want it refused", c.in, got, ok)
 			}
 		})
 	}
@@ -150,7 +150,7 @@ func TestEmailKey(t *testing.T) {
 	} {
 		t.Run("Same"+c.name, func(t *testing.T) {
 			if a, b := clinic.EmailKey(c.a), clinic.EmailKey(c.b); a != b {
-				t.Errorf("%q is %q, %q is %q", c.a, a, c.b, b)
+				t.Errorf("EmailKey(%q) = %q and EmailKey(%q) = %q, want the same", c.a, a, c.b, b)
 			}
 		})
 	}
@@ -165,7 +165,7 @@ func TestEmailKey(t *testing.T) {
 	} {
 		t.Run("Other"+c.name, func(t *testing.T) {
 			if a, b := clinic.EmailKey(c.a), clinic.EmailKey(c.b); a == b {
-				t.Errorf("%q and %q are both %q", c.a, c.b, a)
+				t.Errorf("EmailKey(%q) and EmailKey(%q) = %q, want different keys", c.a, c.b, a)
 			}
 		})
 	}
@@ -181,13 +181,13 @@ func TestEmailKeyOfEveryRune(t *testing.T) {
 		s := "a" + string(r) + "b"
 		key := clinic.EmailKey(s)
 		if again := clinic.EmailKey(key); again != key {
-			t.Errorf("%U: %q has the key %q", r, key, again)
+			t.Errorf("%U: the key %q has the key %q, want itself", r, key, again)
 		}
 		if utf8.RuneCountInString(key) > len(s) {
-			t.Errorf("%U: %q is longer than %d", r, key, len(s))
+			t.Errorf("%U: key %q, want at most %d characters", r, key, len(s))
 		}
 		if other := unicode.SimpleFold(r); other != r && clinic.EmailKey("a"+string(other)+"b") != key {
-			t.Errorf("%U has the key %q, but %U has not", r, key, other)
+			t.Errorf("%U has the key %q, want %U to have it, too", r, key, other)
 		}
 	}
 }
@@ -207,23 +207,23 @@ func checkEmailKey(t rapid.TB, s string) {
 	t.Helper()
 	key := clinic.EmailKey(s)
 	if again := clinic.EmailKey(key); again != key {
-		t.Fatalf("%+q has the key %+q, which has the key %+q", s, key, again)
+		t.Fatalf("key %+q of %+q has the key %+q, want itself", key, s, again)
 	}
 	if other := clinic.EmailKey(" " + norm.NFD.String(s) + "\n"); other != key {
-		t.Fatalf("%+q has the key %+q, decomposed %+q", s, key, other)
+		t.Fatalf("key of %+q decomposed = %+q, want %+q", s, other, key)
 	}
 	address, ok := clinic.ParseEmail(s)
 	if !ok {
 		return
 	}
 	if again, ok := clinic.ParseEmail(address); !ok || again != address {
-		t.Fatalf("%+q is accepted as %+q, but that as %+q, %v", s, address, again, ok)
+		t.Fatalf("ParseEmail(%+q) = %+q, which gives %+q, %t, want the same", s, address, again, ok)
 	}
 	if clinic.EmailKey(address) != key {
-		t.Fatalf("%+q is kept as %+q and has another key", s, address)
+		t.Fatalf("key of %+q = %+q, want that of %+q, %+q", address, clinic.EmailKey(address), s, key)
 	}
 	if n := utf8.RuneCountInString(key); n > 254 {
-		t.Fatalf("the key of %+q has %d characters", s, n)
+		t.Fatalf("key of %+q has %d characters, want at most 254", s, n)
 	}
 }
 
@@ -270,7 +270,7 @@ func TestPhoneKeyFindsByTheEnd(t *testing.T) {
 		zero := rapid.SampledFrom([]string{"", "0"}).Draw(t, "zero")
 		end := zero + strings.Join(strings.Split(strings.TrimLeft(digits[from:], "0"), ""), " ")
 		if !strings.HasPrefix(clinic.PhoneKey(number), clinic.PhoneKey(end)) {
-			t.Fatalf("%q does not find %q", end, number)
+			t.Fatalf("search for %q does not find %q, want it found", end, number)
 		}
 	})
 }

@@ -112,7 +112,7 @@ func TestWaitlistTransitions(t *testing.T) {
 						want.AppointmentID = &id
 					}
 					if err != nil {
-						t.Errorf("got %v", err)
+						t.Errorf("error = %v, want none", err)
 					}
 					if diff := cmp.Diff(want, got); diff != "" {
 						t.Errorf("(-want +got)\n%s", diff)
@@ -150,7 +150,8 @@ func TestWaitlistStaysConsistent(t *testing.T) {
 			answered, declined := accepting.AcceptOffer(now, 11) == nil, declining.DeclineOffer(now) == nil
 			if expired := expiring.ExpireOffer(now) == nil; answered != declined || answered != (live == nil) ||
 				(e.Status == clinic.WaitlistOffered) != (answered != expired) {
-				t.Fatalf("at %s: accept %v, decline %v, expire %v of %+v", now, answered, declined, expired, e)
+				t.Fatalf("at %s: accept %v, decline %v, expire %v of %+v; want either an answer or the expiry",
+					now, answered, declined, expired, e)
 			}
 			chosen := rapid.IntRange(-1, len(waitlistTransitions)-1).Draw(t, "transition")
 			var err error
@@ -163,13 +164,13 @@ func TestWaitlistStaysConsistent(t *testing.T) {
 				t.Fatalf("a refused transition changed the entry (-before +after)\n%s", diff)
 			}
 			if (e.Offer != nil) != (e.Status == clinic.WaitlistOffered) || (e.AppointmentID != nil) != (e.Status == clinic.WaitlistBooked) {
-				t.Fatalf("inconsistent: %+v", e)
+				t.Fatalf("entry = %+v, want an offer exactly if offered, an appointment exactly if booked", e)
 			}
 			if !before.Status.Open() && e.Status != before.Status {
-				t.Fatalf("from %s, which is final, to %s", before.Status, e.Status)
+				t.Fatalf("status from %s, which is final, to %s, want it unchanged", before.Status, e.Status)
 			}
 			if e.MissedOffers < before.MissedOffers {
-				t.Fatalf("missed offers fell from %d to %d", before.MissedOffers, e.MissedOffers)
+				t.Fatalf("missed offers from %d to %d, want them not to fall", before.MissedOffers, e.MissedOffers)
 			}
 		}
 	})

@@ -78,7 +78,7 @@ func wantViolations(t *testing.T, err error, want *clinic.Error) {
 	bare.Violations = nil
 	for _, v := range got.Violations {
 		if v.Detail == "" {
-			t.Errorf("%+v says nothing", v)
+			t.Errorf("violation = %+v, want a detail", v)
 		}
 		v.Detail = ""
 		bare.Violations = append(bare.Violations, v)

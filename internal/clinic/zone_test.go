@@ -29,7 +29,7 @@ func TestLoadZone(t *testing.T) {
 		}
 		loaded, err := clinic.LoadZone(zone.String())
 		if err != nil || loaded.String() != zone.String() {
-			t.Errorf("%s: %v %v", zone, loaded, err)
+			t.Errorf("LoadZone(%s) = %v, %v, want it", zone, loaded, err)
 			continue
 		}
 		at := time.Date(2027, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -42,7 +42,7 @@ func TestLoadZone(t *testing.T) {
 		"europe/zurich", "Europe", "Europe/", "../Europe/Zurich", "Europe//Zurich", "Europe/Zurich\x00", "/etc/localtime",
 	} {
 		if zone, err := clinic.LoadZone(name); err == nil {
-			t.Errorf("%q is %s", name, zone)
+			t.Errorf("LoadZone(%q) = %s, want an error", name, zone)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func allZones(t testing.TB) []*time.Location {
 		}
 	}
 	if names < 500 || len(zones) < 300 {
-		t.Fatalf("%d zones under %d names are too few to be all", len(zones), names)
+		t.Fatalf("%d zones under %d names, want at least 300 and 500: these are not all", len(zones), names)
 	}
 	slices.SortFunc(zones, func(a, b *time.Location) int { return cmp.Compare(a.String(), b.String()) })
 	return zones
@@ -152,12 +152,12 @@ func TestDayInEveryZone(t *testing.T) {
 				if (k == 2 || k == 3) && (rare || (i+j)%8 == 0) {
 					searched++
 					if want := naiveStart(d, zone); window.Start != want {
-						t.Errorf("%s %s starts at %v, by the naive search at %v", zone, d, window.Start, want)
+						t.Errorf("%s %s starts at %v, want %v, by the naive search", zone, d, window.Start, want)
 					}
 				}
 				next := clinic.Day(d.Next(), zone)
 				if next.Start != window.End {
-					t.Errorf("%s %s ends at %v, the next day starts at %v", zone, d, window.End, next.Start)
+					t.Errorf("%s %s ends at %v, want the start of the next day, %v", zone, d, window.End, next.Start)
 				}
 				d, window = d.Next(), next
 			}
@@ -165,7 +165,7 @@ func TestDayInEveryZone(t *testing.T) {
 	}
 	t.Logf("%d changes of the clocks, %d days searched naively", changed, searched)
 	if changed < 15_000 {
-		t.Errorf("%d changes of the clocks are too few to be all", changed)
+		t.Errorf("%d changes of the clocks, want at least 15000: these are not all", changed)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestDayAtEveryTurnOfTheYear(t *testing.T) {
 				checkWindow(t, d, zone, window)
 				next := clinic.Day(d.Next(), zone)
 				if next.Start != window.End {
-					t.Errorf("%s %s ends at %v, the next day starts at %v", zone, d, window.End, next.Start)
+					t.Errorf("%s %s ends at %v, want the start of the next day, %v", zone, d, window.End, next.Start)
 				}
 				d, window = d.Next(), next
 			}
@@ -197,16 +197,16 @@ func offsetBefore(change time.Time) int {
 func checkWindow(t testing.TB, d clinic.Date, zone *time.Location, window clinic.Interval) {
 	t.Helper()
 	if window.End.Before(window.Start) {
-		t.Errorf("%s %s: %v ends before it starts", zone, d, window)
+		t.Errorf("%s %s = %v, want the end not before the start", zone, d, window)
 	}
 	if clinic.Instant(window.Start) != window.Start || clinic.Instant(window.End) != window.End {
-		t.Errorf("%s %s: %v is not as MEMS keeps it", zone, d, window)
+		t.Errorf("%s %s = %v, want UTC with whole microseconds", zone, d, window)
 	}
 	if first := clinic.DateOf(window.Start.In(zone)); first.Before(d) {
-		t.Errorf("%s %s starts while it is still %s", zone, d, first)
+		t.Errorf("%s %s starts while it is still %s, want it to be the day", zone, d, first)
 	}
 	if before := clinic.DateOf(window.Start.Add(-time.Microsecond).In(zone)); !before.Before(d) {
-		t.Errorf("%s %s starts when it is already %s", zone, d, before)
+		t.Errorf("%s %s starts when it is already %s, want the day before until then", zone, d, before)
 	}
 }
 
@@ -258,6 +258,6 @@ func checkDay(t rapid.TB, d clinic.Date, zone *time.Location) {
 	t.Helper()
 	want := clinic.Interval{Start: naiveStart(d, zone), End: naiveStart(d.Next(), zone)}
 	if got := clinic.Day(d, zone); got != want {
-		t.Fatalf("%s %s: got %v, by the naive search %v", zone, d, got, want)
+		t.Fatalf("Day(%s) in %s = %v, want %v, by the naive search", d, zone, got, want)
 	}
 }

@@ -108,7 +108,7 @@ func TestTheServerConforms(t *testing.T) {
 		if len(report.Results) < 20 || report.Failed() > 0 {
 			var text strings.Builder
 			_ = report.Write(&text)
-			t.Errorf("doctor %d:\n%s", doctor, &text)
+			t.Errorf("doctor %d: want at least 20 checks and none failed:\n%s", doctor, &text)
 		}
 	}
 }
@@ -168,11 +168,11 @@ func TestTheSuiteStopsWithoutAServer(t *testing.T) {
 	t.Parallel()
 	report := conformance.Run(t.Context(), contract(t), conformance.Target{URL: "http://127.0.0.1:1", Now: now, HTTP: http.DefaultClient}, "x")
 	if report.Failed() != 2 || len(report.Results) != 2 {
-		t.Errorf("%+v", report.Results)
+		t.Errorf("results without a server = %+v, want 2, both failed", report.Results)
 	}
 	r := examine(t, http.NotFoundHandler(), "y", 0)
 	if last := r.Results[len(r.Results)-1]; len(r.Results) != 4 || last.Name != "the rest of the story" {
-		t.Errorf("%+v", r.Results)
+		t.Errorf("results = %+v, want 4, the last the rest of the story", r.Results)
 	}
 }
 
@@ -207,6 +207,6 @@ func TestReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if suite.Tests != 2 || suite.Failures != 1 || suite.Cases[0].Name != "a <good> one" || suite.Cases[0].Failure != nil || suite.Cases[1].Failure.Message != "answered 500" {
-		t.Errorf("%+v", suite)
+		t.Errorf("suite = %+v, want 2 tests, the second failed with answered 500", suite)
 	}
 }

@@ -81,14 +81,14 @@ func TestProxyLeavesAGoodClientAlone(t *testing.T) {
 	c := through(t, clinic(t), false, still)
 	status, body := c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "one")
 	if status != http.StatusCreated || !strings.Contains(body, `"last_name":"Muster"`) {
-		t.Errorf("%d %s", status, body)
+		t.Errorf("POST /patients = %d %s, want 201 with Muster", status, body)
 	}
 	c.send(http.MethodPost, "/patients", `{"first_name": "Ann", "last_name": "Muster"}`, "Idempotency-Key", "one") // a permitted repetition
 	if status, body := c.send(http.MethodGet, "/patients/1", ""); status != http.StatusOK || strings.Contains(body, "conformance_probe") {
-		t.Errorf("%d %s", status, body)
+		t.Errorf("GET /patients/1 = %d %s, want 200 without a probe", status, body)
 	}
 	if findings, requests := c.proxy.Findings(); len(findings) > 0 || requests != 3 {
-		t.Errorf("%d requests: %+v", requests, findings)
+		t.Errorf("%d requests with the findings %+v, want 3 and none", requests, findings)
 	}
 }
 
@@ -143,12 +143,12 @@ func TestProxyProbes(t *testing.T) {
 	t.Parallel()
 	c := through(t, clinic(t), true, still)
 	if _, body := c.send(http.MethodGet, "/version", ""); !strings.Contains(body, `"conformance_probe"`) || !strings.Contains(body, `"contract_version"`) {
-		t.Error(body)
+		t.Errorf("GET /version = %s, want the probe and the contract's version", body)
 	}
 	if _, body := c.send(http.MethodGet, "/openapi.yaml", ""); !strings.HasPrefix(body, "openapi: 3.0.3\n") {
-		t.Errorf("the contract begins with %.40s", body)
+		t.Errorf("/openapi.yaml begins with %.40q, want openapi: 3.0.3", body)
 	}
 	if findings, _ := c.proxy.Findings(); len(findings) > 0 {
-		t.Errorf("%+v", findings)
+		t.Errorf("findings = %+v, want none", findings)
 	}
 }

@@ -68,7 +68,7 @@ func TestCostOfRefusesUnknownUnits(t *testing.T) {
 		map[string]any{"unit": "records", "per": 1, "most": 1},
 	} {
 		if c, err := costOf(&openapi3.Operation{OperationID: "x", Extensions: map[string]any{"x-cost": wrong}}); err == nil {
-			t.Errorf("%v: %+v", wrong, c)
+			t.Errorf("costOf(%v) = %+v, want an error", wrong, c)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestDeprecationNeedsItsDates(t *testing.T) {
 	for _, c := range cases {
 		op.Extensions["x-deprecated-at"], op.Extensions["x-sunset"] = c.at, c.sunset
 		if _, err := OperationsOf(doc, 1000); (err == nil) != c.fine {
-			t.Errorf("%v to %v: %v", c.at, c.sunset, err)
+			t.Errorf("deprecated at %v, sunset %v: %v, want no error: %t", c.at, c.sunset, err, c.fine)
 		}
 	}
 }

@@ -34,7 +34,8 @@ func TestExtensionsAreRead(t *testing.T) {
 	}
 	for id, op := range all {
 		if op.Permission != clinic.Public && (!op.Waits || op.RateLimit != RateLimitByCaller) {
-			t.Errorf("%s: rate limit %q, waits %v; what is not public is counted and waits", id, op.RateLimit, op.Waits)
+			t.Errorf("%s: rate limit %q, waits %t; want it to count by caller and to wait: it is not public",
+				id, op.RateLimit, op.Waits)
 		}
 	}
 }
@@ -77,7 +78,7 @@ func TestUnknownExtensionsAreRefused(t *testing.T) {
 		for _, word := range c.refuse {
 			c.op.Extensions[c.name] = word
 			if _, err := OperationsOf(doc, 1000); err == nil {
-				t.Errorf("%s with %s: %v was not refused", c.op.OperationID, c.name, word)
+				t.Errorf("OperationsOf with %s: %v in %s = nil, want an error", c.name, word, c.op.OperationID)
 			}
 		}
 		if c.op.Extensions[c.name] = before; !stated {
@@ -99,7 +100,7 @@ func TestTwoOperationsOfOneIDAreRefused(t *testing.T) {
 	for _, id := range []string{"createPatient", ""} {
 		doc.Paths.Value("/doctors").Post.OperationID = id
 		if _, err := OperationsOf(doc, 1000); err == nil {
-			t.Errorf("two operations with the id %q were not refused", id)
+			t.Errorf("OperationsOf with two operations %q = nil, want an error", id)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestJSONIsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(string(asJSON), "{\n  \"openapi\": \"3.0.3\",\n  \"info\": {\n    \"title\"") {
-		t.Errorf("it begins with %.80s", asJSON)
+		t.Errorf("JSON begins with %.80q, want openapi, info and title in the contract's order", asJSON)
 	}
 	load := func(data []byte) any {
 		doc, err := openapi3.NewLoader().LoadFromData(data)
@@ -40,6 +40,6 @@ func TestJSONIsTheContract(t *testing.T) {
 		return v
 	}
 	if !reflect.DeepEqual(load(text), load(asJSON)) {
-		t.Error("the JSON is another contract")
+		t.Error("the JSON is another contract than the YAML, want the same")
 	}
 }

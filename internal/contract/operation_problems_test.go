@@ -21,7 +21,7 @@ func TestWrongProblemsAreRefused(t *testing.T) {
 	with := func(op *openapi3.Operation, slug any) []any { return append(slices.Clone(stated(op)), slug) }
 	without := func(op *openapi3.Operation, slug string) []any {
 		if !slices.Contains(stated(op), any(slug)) {
-			t.Fatalf("%s does not list %s", op.OperationID, slug)
+			t.Fatalf("%s does not list %s, want it listed", op.OperationID, slug)
 		}
 		return slices.DeleteFunc(slices.Clone(stated(op)), func(one any) bool { return one == slug })
 	}
@@ -51,7 +51,7 @@ func TestWrongProblemsAreRefused(t *testing.T) {
 			delete(c.op.Extensions, "x-problems")
 		}
 		if _, err := OperationsOf(doc, 1000); err == nil {
-			t.Errorf("%s: %s with %v was not refused", c.name, c.op.OperationID, c.state)
+			t.Errorf("%s: OperationsOf with %s stating %v = nil, want an error", c.name, c.op.OperationID, c.state)
 		}
 		c.op.Extensions["x-problems"] = before
 	}

@@ -15,12 +15,13 @@ func TestProblemTableIsTheContracts(t *testing.T) {
 	}
 	enum := doc.Components.Schemas["ProblemSlug"].Value.Enum
 	if len(enum) != len(problemTypes) || len(problemBySlug) != len(problemTypes) {
-		t.Errorf("%d in the contract, %d rows, %d different", len(enum), len(problemTypes), len(problemBySlug))
+		t.Errorf("%d problem types in the contract, %d rows, %d different slugs; want as many of each",
+			len(enum), len(problemTypes), len(problemBySlug))
 	}
 	for _, slug := range enum {
 		row, ok := problemBySlug[api.ProblemSlug(slug.(string))]
 		if !ok || row.Title == "" || row.Detail == "" || row.Explanation == "" || row.Status < 400 {
-			t.Errorf("%s: row %+v", slug, row)
+			t.Errorf("row of %s = %+v, want title, detail, explanation and a status from 400", slug, row)
 		}
 	}
 }

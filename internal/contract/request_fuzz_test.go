@@ -56,10 +56,10 @@ func FuzzOperation(f *testing.F) {
 			p = Document(api.ProblemSlug(rule.Code), "")
 			p.Errors = Violations(rule.Violations)
 		} else {
-			t.Fatalf("no problem of the contract: %v", err)
+			t.Fatalf("error = %v, want a problem of the contract", err)
 		}
 		if p.Status >= 500 {
-			t.Fatalf("a fault of the client became %d: %v", p.Status, err)
+			t.Fatalf("status %d for %v, want one below 500: the client is at fault", p.Status, err)
 		}
 		p.Instance, p.RequestID = "/x", "1"
 		encoded, err := json.Marshal(p)
@@ -71,7 +71,7 @@ func FuzzOperation(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := problemSchema.VisitJSON(document); err != nil {
-			t.Errorf("%v\n%s", err, encoded)
+			t.Errorf("validate the problem: %v, want no error:\n%s", err, encoded)
 		}
 	})
 }

@@ -27,7 +27,8 @@ func TestViolationsSayTheRemedy(t *testing.T) {
 	} {
 		v := violationOf(&openapi3.SchemaError{Schema: test.schema, SchemaField: test.field, Value: test.sent}, test.parameter)
 		if strings.Contains(v.Detail, test.says) != test.want {
-			t.Errorf("%q of %q: %s", test.sent, test.parameter, v.Detail)
+			t.Errorf("detail of %q for %q = %q, want %q in it: %t",
+				test.sent, test.parameter, v.Detail, test.says, test.want)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestParseDSN(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.User != test.user || c.Passwd != test.password || c.Net != test.network || c.Addr != test.address || c.DBName != test.database {
-				t.Errorf("read %s as %+v", test.in, c)
+				t.Errorf("parse of %s = %+v, want %+v", test.in, c, test)
 			}
 		})
 	}

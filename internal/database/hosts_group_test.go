@@ -41,22 +41,25 @@ func TestServerOutsideItsGroup(t *testing.T) {
 	}
 	// The same server twice in the list: two primaries while it is in the group.
 	if err := ping(); !errors.Is(err, database.ErrTwoPrimaries) {
-		t.Fatalf("in the group: %v", err)
+		t.Fatalf("connection while two hosts claim to be primary in the group = %v, want %v",
+			err, database.ErrTwoPrimaries)
 	}
 	if err := errors.Join(cluster.Kill(0), cluster.Servers[0].Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	err = ping()
 	if !errors.Is(err, database.ErrOutsideGroup) || !errors.Is(err, database.ErrNoPrimary) || errors.Is(err, database.ErrNoGroup) {
-		t.Errorf("outside of the group: %v", err)
+		t.Errorf("connection to a host outside the group = %v, want %v and %v",
+			err, database.ErrOutsideGroup, database.ErrNoPrimary)
 	}
 	if err == nil || !strings.Contains(err.Error(), node.Address+": ") || !strings.Contains(err.Error(), "START GROUP_REPLICATION") {
-		t.Errorf("host or remedy missing: %v", err)
+		t.Errorf("connection to a host outside the group = %v, want %s and START GROUP_REPLICATION in it",
+			err, node.Address)
 	}
 	if err := cluster.Bootstrap(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := ping(); !errors.Is(err, database.ErrTwoPrimaries) {
-		t.Errorf("back in the group: %v", err)
+		t.Errorf("connection after the host is back in the group = %v, want %v", err, database.ErrTwoPrimaries)
 	}
 }

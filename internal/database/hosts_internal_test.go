@@ -24,7 +24,7 @@ func TestHostsOfAddress(t *testing.T) {
 		for range 2 {
 			c, err := parseDSN(dsn)
 			if err != nil {
-				t.Fatalf("%s: %v", dsn, err)
+				t.Fatalf("parse %s: %v, want no error", dsn, err)
 			}
 			if got := hostsOf(c); !slices.Equal(got, want) {
 				t.Errorf("%s: hosts %q, want %q", dsn, got, want)
@@ -33,7 +33,7 @@ func TestHostsOfAddress(t *testing.T) {
 		}
 	}
 	if _, err := parseDSN("mysql://u:p@h1,,h3/mems"); err == nil {
-		t.Error("an empty host is taken")
+		t.Error("parse of a list with an empty host = nil, want an error")
 	}
 }
 
@@ -68,10 +68,11 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 		{[]finding{secondary, secondary, {true, ErrNoMajority}}, false, -1, ErrNoMajority},
 	} {
 		if several := h.choose(step.found); several != step.several || h.current != step.current {
-			t.Errorf("step %d: several %v, current %d", i, several, h.current)
+			t.Errorf("step %d: choose = %t with host %d as primary, want %t and host %d",
+				i, several, h.current, step.several, step.current)
 		}
 		if step.why != nil && (!errors.Is(h.why, step.why) || !errors.Is(h.why, ErrNoPrimary)) {
-			t.Errorf("step %d: %v", i, h.why)
+			t.Errorf("step %d: no primary because %v, want %v", i, h.why, step.why)
 		}
 	}
 	// The log has a line for each change: db1 found, switched to db3, lost to a dispute,
@@ -83,11 +84,11 @@ func TestChooseBetweenTwoPrimaries(t *testing.T) {
 	h.current, h.stale = 2, []int{distrusted, 0, 0}
 	for range distrusted {
 		if h.choose([]finding{primary, secondary, silent}); h.current != 2 {
-			t.Fatalf("current %d", h.current)
+			t.Fatalf("primary = host %d, want host 2 while the former primary is distrusted", h.current)
 		}
 	}
 	if h.choose([]finding{primary, secondary, silent}); h.current != 0 {
-		t.Errorf("current %d", h.current)
+		t.Errorf("primary = host %d, want host 0 again", h.current)
 	}
 }
 
@@ -122,7 +123,7 @@ func TestPoolsAgreeOnThePrimary(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := h.leave(0, ErrNoMajority); !errors.Is(err, ErrNoPrimary) || !errors.Is(err, ErrNoMajority) {
-		t.Errorf("leave: %v", err)
+		t.Errorf("leave = %v, want %v and %v", err, ErrNoPrimary, ErrNoMajority)
 	}
 	if _, err := inUse.Write([]byte("COMMIT")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("connection in use: %v, want it closed", err)
@@ -133,7 +134,7 @@ func TestPoolsAgreeOnThePrimary(t *testing.T) {
 		}
 		select {
 		case <-h.closed:
-			t.Error("probing stopped before the last pool was closed")
+			t.Error("probing stopped before the last pool was closed, want it to go on")
 		default:
 		}
 		if err := pool.Close(); err != nil {

@@ -14,6 +14,6 @@ import (
 func TestConnectionToServerOutsideOfTheGroup(t *testing.T) {
 	t.Parallel()
 	if err := database.ConnectToFormerPrimary(t.Context(), storetest.New(t).DSN); !errors.Is(err, database.ErrNoPrimary) {
-		t.Errorf("connected, or: %v", err)
+		t.Errorf("connection to a former primary = %v, want %v", err, database.ErrNoPrimary)
 	}
 }

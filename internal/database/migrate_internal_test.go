@@ -25,6 +25,6 @@ func TestNextRange(t *testing.T) {
 		}
 	}
 	if got := nextRange(10, 10, time.Minute); got != 10 {
-		t.Errorf("nextRange of a file that allows 10 ids = %d", got)
+		t.Errorf("nextRange(10, 10, 1m) = %d, want 10", got)
 	}
 }

@@ -35,7 +35,7 @@ func TestMigrationLeaseHoldsAcrossServers(t *testing.T) {
 	}
 	sameSchema(t, migrated(t), dump(t, d)) // the lease is dropped, too
 	if err := second.Up(t.Context(), ignore); err != nil {
-		t.Errorf("once the first one has ended: %v", err)
+		t.Errorf("Up after the first process has ended: %v, want no error", err)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestMigrationLeaseOfKilledProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := next.CheckEmpty(t.Context()); err != nil {
-		t.Errorf("a restore is refused: %v", err)
+		t.Errorf("CheckEmpty: %v, want no error", err)
 	}
 	if err := next.Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 	}
 	all := slices.Sorted(slices.Values(slices.Concat(took...)))
 	if len(all) < 20 {
-		t.Fatalf("only %d bookings in %v", len(all), lasted)
+		t.Fatalf("%d bookings in %v, want at least 20", len(all), lasted)
 	}
 	worst := all[len(all)-1]
 	t.Logf("migrated in %v; %d bookings beside it, half of them in %v, the slowest in %v, in another database in %v",
@@ -70,7 +70,7 @@ func TestMigratingUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	if missing > 0 {
-		t.Errorf("the backstop does not know %d appointments", missing)
+		t.Errorf("%d appointments are missing in occupied_times, want none", missing)
 	}
 }
 
@@ -125,7 +125,7 @@ func bookUntil(ctx context.Context, t *testing.T, d *storetest.Database, worker,
 				break
 			}
 			if try == 20 {
-				t.Errorf("booking %d: %v", i, err)
+				t.Errorf("booking %d after 20 attempts: %v, want it booked", i, err)
 				return took
 			}
 			// A deadlock with the copying of a range; the program retries as well.

@@ -73,18 +73,18 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 				return stops
 			case err == nil: // stopped after the last statement: completed
 			case !errors.Is(err, context.Canceled):
-				t.Fatalf("stopped after %q, then: %v", last, err)
+				t.Fatalf("migration stopped after %q = %v, want %v", last, err, context.Canceled)
 			}
 			last = next
 			if stops > 1000 {
-				t.Fatal("it does not come to an end")
+				t.Fatalf("migration was stopped %d times, want it to end within 1000", stops)
 			}
 		}
 	}
 	stops := run(func(ctx context.Context) error { return sc.Up(ctx, ignore) })
 	sameSchema(t, want, dump(t, d))
 	if stops < 80 {
-		t.Errorf("stopped only %d times", stops)
+		t.Errorf("Up was stopped %d times, want at least 80", stops)
 	}
 	stops = run(func(ctx context.Context) error {
 		for {
@@ -96,7 +96,7 @@ func TestMigrationsStoppedAfterEveryStatement(t *testing.T) {
 		}
 	})
 	if stops < 40 {
-		t.Errorf("undoing was stopped only %d times", stops)
+		t.Errorf("Down was stopped %d times, want at least 40", stops)
 	}
 	sameSchema(t, empty, dump(t, d))
 }
@@ -117,10 +117,10 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	d.DB.MustExec(`ALTER TABLE goose_db_version AUTO_INCREMENT = 1`)
 	sc := d.OpenSchema(t)
 	if err := sc.CheckEmpty(t.Context()); err != nil {
-		t.Errorf("a restore is refused: %v", err)
+		t.Errorf("CheckEmpty: %v, want no error", err)
 	}
 	if all, err := sc.Status(t.Context()); err != nil || len(all) == 0 || all[0].Applied {
-		t.Errorf("%d migrations are listed, %v", len(all), err)
+		t.Errorf("Status = %d migrations, %v, want some, the first not applied", len(all), err)
 	}
 	if err := sc.Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestVersionsWithoutTheFirstRow(t *testing.T) {
 	sameSchema(t, migrated(t), dump(t, d))
 	var first int64
 	if err := d.DB.Get(&first, `SELECT COUNT(*) FROM goose_db_version WHERE version_id = 0`); err != nil || first != 1 {
-		t.Errorf("%d first rows, %v", first, err)
+		t.Errorf("%d rows of version 0 (%v), want one", first, err)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestTrialThatWasInterrupted(t *testing.T) {
 	d.DB.MustExec(`CREATE TABLE mems_may_create_triggers (id INT NOT NULL PRIMARY KEY)`)
 	sc := d.OpenSchema(t)
 	if err := sc.CheckEmpty(t.Context()); err != nil {
-		t.Errorf("a restore is refused: %v", err)
+		t.Errorf("CheckEmpty: %v, want no error", err)
 	}
 	if err := sc.Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestMigrationsHalfWayByReleasedVersion(t *testing.T) {
 	want := migrated(t)
 	names, err := fs.Glob(os.DirFS(released), "*.sql")
 	if err != nil || len(names) == 0 {
-		t.Fatalf("released migrations: %v", err)
+		t.Fatalf("found %d released migrations (%v), want some", len(names), err)
 	}
 	whole := storetest.Empty(t)
 	old, err := goose.NewProvider(goose.DialectMySQL, whole.DB.DB, os.DirFS(released))
@@ -305,7 +305,7 @@ func TestResetHalfWay(t *testing.T) {
 	}
 	sameSchema(t, want, dump(t, d))
 	if disposable, err := sc.Disposable(t.Context()); err != nil || !disposable {
-		t.Errorf("disposable %v (%v) after a reset", disposable, err)
+		t.Errorf("Disposable after a reset = %t, %v, want true", disposable, err)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestMigrationFiles(t *testing.T) {
 	}
 	// Gaps in the numbers are allowed: parallel branches reserve theirs.
 	if last := filepath.Base(names[len(names)-1]); !strings.HasPrefix(last, fmt.Sprintf("%05d_", db.Latest)) {
-		t.Errorf("the newest migration is %s, and db.Latest is %d", last, db.Latest)
+		t.Errorf("newest migration is %s, want that of db.Latest, %d", last, db.Latest)
 	}
 	for _, name := range names {
 		text, err := fs.ReadFile(db.Migrations, name)
@@ -345,7 +345,7 @@ func TestMigrationFiles(t *testing.T) {
 		}
 		// Engines without triggers leave out whole files.
 		if creates := bytes.Contains(text, []byte("CREATE TRIGGER")); creates != slices.Contains(db.Backstops, version) {
-			t.Errorf("%s creates triggers: %v, in db.Backstops: %v", name, creates, !creates)
+			t.Errorf("%s creates triggers: %t, want it in db.Backstops exactly then", name, creates)
 		}
 	}
 	for name, text := range map[string]string{
@@ -355,7 +355,7 @@ func TestMigrationFiles(t *testing.T) {
 		"unnumbered_file.sql": "-- +goose Up\nSELECT 1;\n",
 	} {
 		if _, err := database.MigrationStatements(name, text); err == nil {
-			t.Errorf("%s is read without an error", name)
+			t.Errorf("MigrationStatements of %s = nil, want an error", name)
 		}
 	}
 }

@@ -20,7 +20,8 @@ func TestMigrationWaits(t *testing.T) {
 	}
 	defer func() { _ = sc.Close() }()
 	if lock, lease, primary := sc.Waits(); lock != 10*time.Minute || lease != time.Minute || primary != time.Minute {
-		t.Errorf("waits %s for another process, %s for its lease, %s for a primary", lock, lease, primary)
+		t.Errorf("waits %s for another process, %s for its lease, %s for a primary; want 10m, 1m and 1m",
+			lock, lease, primary)
 	}
 }
 
@@ -38,18 +39,18 @@ func TestMigrationGivesUpWaitingForTheLock(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	var got int
 	if err := conn.GetContext(t.Context(), &got, `SELECT GET_LOCK(?, 0)`, sc.LockName()); err != nil || got != 1 {
-		t.Fatal(got, err)
+		t.Fatalf("GET_LOCK = %d, %v, want 1", got, err)
 	}
 	began := time.Now()
 	err = sc.Up(t.Context(), ignore)
 	if err == nil || !strings.Contains(err.Error(), "another process has been migrating this database for 1s") || time.Since(began) < time.Second {
-		t.Errorf("%v after %s", err, time.Since(began))
+		t.Errorf("Up = %v after %s, want the refusal after 1 s of waiting", err, time.Since(began))
 	}
 	if _, err := conn.ExecContext(t.Context(), `DO RELEASE_LOCK(?)`, sc.LockName()); err != nil {
 		t.Fatal(err)
 	}
 	if err := sc.UpTo(t.Context(), 1, ignore); err != nil {
-		t.Errorf("once the other one has ended: %v", err)
+		t.Errorf("UpTo after the other process has ended: %v, want no error", err)
 	}
 }
 
@@ -76,7 +77,8 @@ func TestMigrationLeaseEndsByItself(t *testing.T) {
 		t.Errorf("while the lease holds: %v, want a refusal", err)
 	}
 	if err := next.TakeLease(t.Context(), time.Minute); err != nil || time.Since(began) < time.Second {
-		t.Errorf("%v after %s", err, time.Since(began))
+		t.Errorf("TakeLease = %v after %s, want no error after the lease has expired, 1 s or more",
+			err, time.Since(began))
 	}
 }
 
@@ -93,13 +95,14 @@ func TestMigrationGivesUpWaitingForAPrimary(t *testing.T) {
 	waits := 0
 	sc.OnFailover = func(_ error, wait time.Duration) {
 		if waits++; wait != within {
-			t.Errorf("says it waits %s", wait)
+			t.Errorf("reported wait = %s, want %s", wait, within)
 		}
 	}
 	began := time.Now()
 	err = sc.ThroughFailover(t.Context(), func() error { return driver.ErrBadConn })
 	if err == nil || !strings.Contains(err.Error(), "no server of the cluster accepted changes within 300ms: ") || time.Since(began) < within || waits != 1 {
-		t.Errorf("%v after %s, %d waits", err, time.Since(began), waits)
+		t.Errorf("ThroughFailover = %v after %s and %d waits, want that no server accepted changes, after %s and one",
+			err, time.Since(began), waits, within)
 	}
 }
 
@@ -114,12 +117,12 @@ func TestUnreachableHostsAreReported(t *testing.T) {
 	var reported []string
 	sc.OnUnreachable = func(host string, cause error) {
 		if cause == nil || strings.Contains(cause.Error(), "secret") {
-			t.Errorf("%s: %v", host, cause)
+			t.Errorf("host %s is reported with %v, want a cause without the password", host, cause)
 		}
 		reported = append(reported, host)
 	}
 	if err := sc.CheckHosts(t.Context()); err != nil || strings.Join(reported, " ") != "127.0.0.1:1 127.0.0.1:2" {
-		t.Errorf("reported %q (%v)", reported, err)
+		t.Errorf("reported hosts = %q (%v), want both", reported, err)
 	}
 }
 
@@ -143,7 +146,7 @@ func TestStatementDoesNotHoldUpItsTable(t *testing.T) {
 		t.Errorf("table in use: interrupted %v (%v), want true", interrupted, err)
 	}
 	if err := d.DB.Get(&n, `SELECT COUNT(*) FROM rooms`); err != nil {
-		t.Errorf("a query after it: %v", err)
+		t.Errorf("query after it: %v, want no error", err)
 	}
 	if err := user.Rollback(); err != nil {
 		t.Fatal(err)

@@ -46,16 +46,16 @@ func TestMigrationsUpDownUp(t *testing.T) {
 		}
 	}
 	if _, err := sc.Down(t.Context()); !errors.Is(err, goose.ErrNoNextVersion) {
-		t.Errorf("down of nothing: %v", err)
+		t.Errorf("Down of an empty database = %v, want %v", err, goose.ErrNoNextVersion)
 	}
 	if diff := cmp.Diff(empty, dump(t, d)); diff != "" {
-		t.Errorf("down leaves something behind (-empty +left):\n%s", diff)
+		t.Errorf("schema after Down (-empty +left):\n%s", diff)
 	}
 	if err := sc.Up(t.Context(), ignore); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first, dump(t, d)); diff != "" {
-		t.Errorf("up, down, up differs (-first +second):\n%s", diff)
+		t.Errorf("schema after Up, Down, Up (-first +second):\n%s", diff)
 	}
 	states, err := sc.Status(t.Context())
 	if err != nil {
@@ -63,7 +63,7 @@ func TestMigrationsUpDownUp(t *testing.T) {
 	}
 	for _, m := range states {
 		if !m.Applied || m.AppliedAt.IsZero() || !strings.HasSuffix(m.Name, ".sql") {
-			t.Errorf("status %+v", m)
+			t.Errorf("status = %+v, want it applied, with its time and file", m)
 		}
 	}
 
@@ -147,7 +147,7 @@ func TestSeveralProcessesMigrateAtOnce(t *testing.T) {
 		}
 		defer func() { _ = sc.Close() }()
 		if err := sc.Up(context.Background(), ignore); err != nil {
-			t.Errorf("up: %v", err)
+			t.Errorf("Up: %v, want no error", err)
 		}
 	}
 	for range 4 {

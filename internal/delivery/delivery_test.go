@@ -78,7 +78,7 @@ func (r *receiver) next(t *testing.T) message {
 	case m := <-r.got:
 		return m
 	case <-time.After(20 * time.Second):
-		t.Fatal("no message came")
+		t.Fatal("no message within the time, want one")
 	}
 	return message{}
 }
@@ -184,20 +184,20 @@ func TestMessages(t *testing.T) {
 	f.room("Room 1")
 	m := r.next(t)
 	if m.Type != "room.created" || m.Data.Cursor == "" || !strings.HasPrefix(m.header.Get("User-Agent"), "MEMS/") {
-		t.Errorf("%s %v", m.body, m.header)
+		t.Errorf("message = %s %v, want room.created with a cursor, sent by MEMS", m.body, m.header)
 	}
 	if err := verify(m, secret); err != nil {
 		t.Error(err)
 	}
 	if m.header.Get("webhook-timestamp") != fmt.Sprint(start.Unix()) {
-		t.Errorf("%v", m.header)
+		t.Errorf("webhook-timestamp = %s, want %d", m.header.Get("webhook-timestamp"), start.Unix())
 	}
 	p, _, err := f.st.CreatePatient(t.Context(), store.SystemRequest(), store.NewPatient{Patient: clinic.Patient{FirstName: "Marker", LastName: "Person"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m = r.next(t); m.Type != "patient.created" || m.Data.ObjectID != p.ID || strings.Contains(string(m.body), "Marker") {
-		t.Errorf("%s", m.body)
+		t.Errorf("message = %s, want patient.created of %d without the name", m.body, p.ID)
 	}
 	_, fresh, err := f.st.RotateWebhookSecret(t.Context(), store.SystemRequest(), w.ID)
 	if err != nil {
@@ -206,18 +206,18 @@ func TestMessages(t *testing.T) {
 	f.room("Room 2")
 	m = r.next(t)
 	if verify(m, secret) != nil || verify(m, fresh) != nil || verify(m, clinic.WebhookSecret{1}.String()) == nil {
-		t.Errorf("%v", m.header)
+		t.Errorf("signatures = %v, want those of the old and the new secret and no other", m.header)
 	}
 	f.passed.Store(int64(clinic.SecretOverlap + time.Second))
 	f.room("Room 3")
 	if m = r.next(t); verify(m, secret) == nil || verify(m, fresh) != nil {
-		t.Errorf("%v", m.header)
+		t.Errorf("signatures after the overlap = %v, want that of the new secret alone", m.header)
 	}
 	if _, err := f.st.TestWebhook(t.Context(), store.SystemRequest(), w.ID); err != nil {
 		t.Fatal(err)
 	}
 	if m = r.next(t); m.Type != clinic.TestMessage {
-		t.Errorf("%s", m.body)
+		t.Errorf("message = %s, want the type %s", m.body, clinic.TestMessage)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 5)
 }
@@ -252,7 +252,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if wait := page.Items[0].NextAt.Sub(start); wait < test.wait || wait > test.max {
-			t.Errorf("Retry-After %s: waits %s", test.value, wait)
+			t.Errorf("Retry-After %s: next attempt after %s, want %s to %s", test.value, wait, test.wait, test.max)
 		}
 	}
 }
@@ -306,7 +306,8 @@ func TestRetries(t *testing.T) {
 		first, other = other, first
 	}
 	if first.Type != "room.created" || other.Data.ObjectID == room.ID {
-		t.Errorf("%s %s", first.body, other.body)
+		t.Errorf("messages = %s and %s, want room.created of room %d, and one of another room",
+			first.body, other.body, room.ID)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 1)
 	f.awaitFailed(w, 1) // before the clock goes on: the next attempt is due after that
@@ -316,7 +317,8 @@ func TestRetries(t *testing.T) {
 	f.passed.Add(int64(10 * time.Second))
 	again, renamed := r.next(t), r.next(t)
 	if again.header.Get("webhook-id") != first.header.Get("webhook-id") || string(again.body) != string(first.body) || renamed.Type != "room.updated" {
-		t.Errorf("%s %s", again.body, renamed.body)
+		t.Errorf("messages = %s, then %s; want the first again, unchanged, then room.updated",
+			again.body, renamed.body)
 	}
 	f.settled(w, clinic.DeliveryDelivered, 3)
 
@@ -343,7 +345,8 @@ func TestRetries(t *testing.T) {
 		<-r.got
 	}
 	if attempts < 6 || dead.Attempts != attempts || dead.LastStatus == nil || *dead.LastStatus != 503 || dead.LastError == nil {
-		t.Errorf("%d attempts, %+v", attempts, dead)
+		t.Errorf("%d attempts, delivery %+v; want at least 6, all of them counted, and the last answer 503 with an error",
+			attempts, dead)
 	}
 	r.answers(func(message) int { return 200 })
 	if _, err := f.st.RedeliverWebhook(t.Context(), store.SystemRequest(), w.ID, dead.ID); err != nil {
@@ -376,17 +379,17 @@ func TestNothingInsideIsReached(t *testing.T) {
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 			if d := f.pending(w); len(d) == 1 && d[0].LastError != nil {
 				if e := *d[0].LastError; !strings.Contains(e, "not a public one") && !strings.Contains(e, "cannot be resolved") {
-					t.Errorf("%s: %s", url, e)
+					t.Errorf("error of %s = %q, want that the address is not public or cannot be resolved", url, e)
 				}
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("%s was not tried", url)
+				t.Fatalf("no attempt at %s within 20 s, want one", url)
 			}
 		}
 	}
 	if len(r.got) > 0 {
-		t.Errorf("%s arrived", (<-r.got).body)
+		t.Errorf("receiver inside got %s, want nothing", (<-r.got).body)
 	}
 }
 
@@ -402,12 +405,12 @@ func TestRedirectsAndGone(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if d := f.pending(away); len(d) == 1 && d[0].LastStatus != nil {
 			if *d[0].LastStatus != 307 || len(r.got) > 0 {
-				t.Errorf("%+v", d[0])
+				t.Errorf("delivery = %+v, want status 307 and nothing at the redirect's target", d[0])
 			}
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nothing was sent")
+			t.Fatal("no attempt within 20 s, want one")
 		}
 	}
 	w, _ := f.hook(r.URL, "room.*")
@@ -424,7 +427,7 @@ func TestRedirectsAndGone(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%+v", now)
+			t.Fatalf("webhook after a 410 = %+v, want it disabled with a reason", now)
 		}
 	}
 }

@@ -27,13 +27,13 @@ func TestSenders(t *testing.T) {
 	for range n {
 		id := r.next(t).header.Get("webhook-id")
 		if seen[id] {
-			t.Errorf("%s came twice", id)
+			t.Errorf("message %s came twice, want once", id)
 		}
 		seen[id] = true
 	}
 	select {
 	case m := <-r.got:
-		t.Errorf("one too many: %s", m.body)
+		t.Errorf("another message came after all %d: %s, want none", n, m.body)
 	default:
 	}
 	f.room("The last one")

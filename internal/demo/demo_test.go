@@ -33,7 +33,8 @@ func TestFill(t *testing.T) {
 	last := map[string]int{}
 	s, err := Fill(t.Context(), st, o, func(what string, done, total int) {
 		if done < last[what] || done > total {
-			t.Errorf("%s: %d of %d after %d", what, done, total, last[what])
+			t.Errorf("progress of %s = %d of %d after %d, want it growing up to the total",
+				what, done, total, last[what])
 		}
 		last[what] = done
 	})
@@ -44,7 +45,7 @@ func TestFill(t *testing.T) {
 		t.Errorf("progress ended at %v, want %v", last, want)
 	}
 	if s.Day != (clinic.Date{Year: 2027, Month: time.March, Day: 31}) || s.DoctorID == 0 {
-		t.Errorf("the summary does not show today: %+v", s)
+		t.Errorf("summary = %+v, want the day 2027-03-31 and a doctor", s)
 	}
 	for name, query := range map[string]string{
 		"Overlaps": `
@@ -75,18 +76,18 @@ func TestFill(t *testing.T) {
 	} {
 		var n int
 		if err := d.DB.Get(&n, query); err != nil || n != 0 {
-			t.Errorf("%s: %d (%v)", name, n, err)
+			t.Errorf("%s: %d rows (%v), want none", name, n, err)
 		}
 	}
 	for _, table := range []string{"appointment_series", "waitlist", "tickets", "plans", "closures", "time_off"} {
 		var n int
 		if err := d.DB.Get(&n, `SELECT COUNT(*) FROM `+table); err != nil || n == 0 {
-			t.Errorf("nothing in %s (%v)", table, err)
+			t.Errorf("table %s has no rows (%v), want some", table, err)
 		}
 	}
 	var kept int
 	if err := d.DB.Get(&kept, `SELECT COUNT(*) FROM appointments WHERE series_id IS NULL AND outside_hours = 0`); err != nil || kept != s.Appointments {
-		t.Errorf("%d appointments kept, %d reported (%v)", kept, s.Appointments, err)
+		t.Errorf("%d appointments are stored (%v), want the %d reported", kept, err, s.Appointments)
 	}
 }
 
@@ -107,17 +108,17 @@ func TestInventRepeats(t *testing.T) {
 	doctors, patients, calendars := shown(o)
 	againDoctors, againPatients, againCalendars := shown(o)
 	if !cmp.Equal(doctors, againDoctors) || !cmp.Equal(patients, againPatients) || !cmp.Equal(calendars, againCalendars) {
-		t.Error("the same options give another clinic")
+		t.Error("a second clinic from the same options differs, want the same doctors, patients and calendars")
 	}
 	o.Patients++
 	more, _, _ := shown(o)
 	if !cmp.Equal(doctors, more) {
-		t.Error("another number of patients gives other doctors")
+		t.Errorf("doctors with another number of patients differ, want the same: %s", cmp.Diff(doctors, more))
 	}
 	o.Seed++
 	otherDoctors, otherPatients, _ := shown(o)
 	if cmp.Equal(doctors, otherDoctors) || cmp.Equal(patients[0], otherPatients[0]) {
-		t.Error("another seed gives the same people")
+		t.Errorf("another seed gives the same doctors or first patient %+v, want others", otherPatients[0])
 	}
 }
 
@@ -134,32 +135,32 @@ func TestInventedPeopleAreValid(t *testing.T) {
 	for _, p := range c.patients {
 		p.Normalize()
 		if err := p.Validate(today); err != nil {
-			t.Errorf("%+v: %v", p, err)
+			t.Errorf("Validate(%+v) = %v, want no error", p, err)
 		}
 		if p.Email == nil {
 			without++
 		} else if kept, ok := clinic.ParseEmail(*p.Email); !ok || kept != *p.Email || seen[clinic.EmailKey(kept)] {
-			t.Errorf("e-mail %q of %s %s is invalid or taken", *p.Email, p.FirstName, p.LastName)
+			t.Errorf("e-mail of %s %s = %q, want it valid and not used before", p.FirstName, p.LastName, *p.Email)
 		} else {
 			seen[clinic.EmailKey(kept)] = true
 		}
 		if p.Phone != nil && !phone.MatchString(*p.Phone) {
-			t.Errorf("phone %q", *p.Phone)
+			t.Errorf("phone = %q, want it to match %s", *p.Phone, phone)
 		}
 		if p.BirthDate != nil && p.BirthDate.Year > today.Year-18 {
 			children++
 		}
 	}
 	if share := float64(without) / float64(o.Patients); share < 0.1 || share > 0.3 {
-		t.Errorf("%.2f have no e-mail", share)
+		t.Errorf("share of patients without e-mail = %.2f, want 0.10 to 0.30", share)
 	}
 	if share := float64(children) / float64(o.Patients); share < 0.1 || share > 0.3 {
-		t.Errorf("%.2f are children", share)
+		t.Errorf("share of children = %.2f, want 0.10 to 0.30", share)
 	}
 	for _, d := range c.doctors {
 		d.record.Normalize()
 		if err := d.record.Validate(); err != nil {
-			t.Errorf("%+v: %v", d.record, err)
+			t.Errorf("Validate(%+v) = %v, want no error", d.record, err)
 		}
 	}
 }
@@ -177,7 +178,7 @@ func TestPlain(t *testing.T) {
 	}
 	for _, name := range append(append([]string{}, firstNames...), lastNames...) {
 		if plain(name) == "" {
-			t.Errorf("%q gives no address", name)
+			t.Errorf("plain(%q) = \"\", want letters for an address", name)
 		}
 	}
 }
@@ -201,12 +202,13 @@ func TestCalendarsThinOut(t *testing.T) {
 	full := func(week int) float64 { return busy[week].Hours() / (9 * 5 * 8) }
 	for week := -3; week <= 0; week++ {
 		if f := full(week); f < 0.70 || f > 0.90 {
-			t.Errorf("week %d is %.2f full", week, f)
+			t.Errorf("week %d is %.2f full, want 0.70 to 0.90", week, f)
 		}
 	}
 	for week := 1; week < 6; week++ {
 		if full(week) >= full(week-1) || full(week) == 0 {
-			t.Errorf("week %d is %.2f full after %.2f", week, full(week), full(week-1))
+			t.Errorf("week %d is %.2f full, want less than the %.2f of the week before, and some",
+				week, full(week), full(week-1))
 		}
 	}
 }
@@ -240,11 +242,12 @@ func TestStatusesArePlausible(t *testing.T) {
 				case clinic.StatusCancelled: // at any time
 				}
 				if wrong {
-					t.Errorf("at %s an appointment at %s is %s", o.Now, a.Time.Start.In(o.Zone), a.Status)
+					t.Errorf("at %s an appointment at %s is %s, want a status that fits the time",
+						o.Now, a.Time.Start.In(o.Zone), a.Status)
 				}
 			}
 			if underWay > 1 {
-				t.Errorf("at %s a doctor sees %d patients", o.Now, underWay)
+				t.Errorf("at %s a doctor sees %d patients, want at most one", o.Now, underWay)
 			}
 		}
 	}
@@ -281,7 +284,7 @@ func TestWhoIsHereIsInTheQueue(t *testing.T) {
 			} {
 				var n int
 				if err := d.DB.Get(&n, query, clinic.DateOf(now).String()); err != nil || n != 0 {
-					t.Errorf("%s: %d (%v)", what, n, err)
+					t.Errorf("%s: %d appointments (%v), want none", what, n, err)
 				}
 			}
 			var doctors []int64
@@ -289,11 +292,11 @@ func TestWhoIsHereIsInTheQueue(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(doctors) == 0 && s.ByStatus[clinic.StatusCheckedIn] > 0 || name == "Morning" && len(doctors) == 0 {
-				t.Error("nobody is here")
+				t.Errorf("no patient is checked in, want those of the summary: %+v", s.ByStatus)
 			}
 			for _, id := range doctors {
 				if ticket, err := st.CallNext(t.Context(), store.SystemRequest(), id); err != nil || ticket.Status != clinic.TicketCalled {
-					t.Errorf("call the next of doctor %d: %+v (%v)", id, ticket, err)
+					t.Errorf("CallNext(%d) = %+v, %v, want a called ticket", id, ticket, err)
 				}
 			}
 		})

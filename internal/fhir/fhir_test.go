@@ -23,7 +23,7 @@ func holds(t interface{ Errorf(string, ...any) }, resource any) {
 		err = r4.Validate(text)
 	}
 	if err != nil {
-		t.Errorf("%s: %v", text, err)
+		t.Errorf("validate %s against FHIR R4: %v, want no error", text, err)
 	}
 }
 
@@ -46,18 +46,19 @@ func TestPatient(t *testing.T) {
 		t.Errorf("systems %q, want %q", systems, want)
 	}
 	if !said.Active || said.BirthDate.String() != "1980-02-29" || said.Meta.VersionID != "3" || len(said.Telecom) != 2 || *said.Name[0].Family != "van den Berg" {
-		t.Errorf("%+v", said)
+		t.Errorf("Patient = %+v, want the active patient van den Berg, born 1980-02-29, version 3, two contacts",
+			said)
 	}
 	erased := p
 	erased.ErasedAt = &at
 	if fhir.Patient(erased).Active {
-		t.Error("an erased record is active")
+		t.Error("Patient of an erased record: active, want inactive")
 	}
 	p.MergedInto = &into
 	merged := fhir.Patient(p)
 	holds(t, merged)
 	if merged.Active || len(merged.Name)+len(merged.Telecom)+len(merged.Identifier) != 0 || merged.Link[0].Other.Reference != "Patient/4" {
-		t.Errorf("%+v", merged)
+		t.Errorf("Patient of a merged record = %+v, want it inactive, without data, linked to Patient/4", merged)
 	}
 }
 
@@ -71,7 +72,7 @@ func TestIdentifiersComeBack(t *testing.T) {
 		"|9":                                 {"", "9"},
 	} {
 		if system, value := fhir.ParseIdentifier(token); system != want[0] || value != want[1] {
-			t.Errorf("%s: %q %q", token, system, value)
+			t.Errorf("ParseIdentifier(%q) = %q, %q, want %q, %q", token, system, value, want[0], want[1])
 		}
 	}
 }
@@ -115,7 +116,7 @@ func TestAppointmentsAreFHIRs(t *testing.T) {
 		}
 	})
 	if got := fhir.Statuses("proposed,waitlist"); len(got) != 0 {
-		t.Errorf("%v", got)
+		t.Errorf("Statuses(proposed,waitlist) = %v, want none", got)
 	}
 }
 
@@ -139,7 +140,7 @@ func TestSlotIDsComeBack(t *testing.T) {
 		"1-20270301T0900Z-030", "1-00000301T0900Z-30", "1-20270301T0900Z-30-1", "1-20270301T0900Z-9999999999999",
 	} {
 		if s, ok := fhir.ParseSlotID(id); ok {
-			t.Errorf("%q is %v", id, s)
+			t.Errorf("ParseSlotID(%q) = %v, want it refused", id, s)
 		}
 	}
 }
@@ -148,7 +149,7 @@ func FuzzSlotID(f *testing.F) {
 	f.Add("1-20270301T0900Z-30")
 	f.Fuzz(func(t *testing.T, id string) {
 		if s, ok := fhir.ParseSlotID(id); ok && fhir.SlotID(s) != id {
-			t.Errorf("%q is the id of %v, whose id is %q", id, s, fhir.SlotID(s))
+			t.Errorf("ParseSlotID(%q) = %v, whose id is %q, want the same id", id, s, fhir.SlotID(s))
 		}
 	})
 }
@@ -195,7 +196,7 @@ func TestDates(t *testing.T) {
 			d, err := fhir.ParseDates("date", test.values, zurich)
 			if test.from == "refused" {
 				if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
-					t.Errorf("%v, %v", d, err)
+					t.Errorf("parsed dates = %v, %v, want %s", d, err, clinic.CodeValidationFailed)
 				}
 				return
 			}
@@ -219,7 +220,7 @@ func FuzzDates(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		d, err := fhir.ParseDates("date", []string{value}, time.UTC)
 		if err == nil && !d.From.IsZero() && !d.To.IsZero() && !d.From.Before(d.To) {
-			t.Errorf("%q is from %s to %s", value, d.From, d.To)
+			t.Errorf("dates of %q: from %s to %s, want them in order", value, d.From, d.To)
 		}
 	})
 }
@@ -288,10 +289,10 @@ func TestBooking(t *testing.T) {
 				return
 			}
 			if err != nil || test.refused != nil || b.PatientID != 3 || b.DoctorID != 7 || !b.Start.Equal(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)) {
-				t.Errorf("%+v, %v", b, err)
+				t.Errorf("Booking = %+v, %v, want patient 3, doctor 7 at 2027-03-01T09:00:00Z", b, err)
 			}
 			if b.TypeID == nil && b.Duration != 30*time.Minute {
-				t.Errorf("lasts %s", b.Duration)
+				t.Errorf("duration = %s, want 30m", b.Duration)
 			}
 		})
 	}
@@ -305,7 +306,7 @@ func TestOutcome(t *testing.T) {
 	}})
 	holds(t, out)
 	if len(out.Issue) != 2 || out.Issue[0].Expression[0] != "Appointment.participant[0].actor.reference" || out.Issue[1].Expression[0] != "http.date" || out.Issue[1].Code != "required" {
-		t.Errorf("%+v", out)
+		t.Errorf("Outcome = %+v, want an issue with the participant's path and a required one with http.date", out)
 	}
 	for status, code := range map[int32]api.FhirIssueCode{
 		400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 409: "business-rule", 413: "too-long",

@@ -20,10 +20,10 @@ func parse(t rapid.TB, text []byte) *reader.Calendar {
 	t.Helper()
 	calendar, err := reader.NewDecoder(bytes.NewReader(text)).Decode()
 	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
+		t.Fatalf("decode: %v, want no error:\n%s", err, text)
 	}
 	if err := reader.NewEncoder(io.Discard).Encode(calendar); err != nil {
-		t.Fatalf("%v in\n%s", err, text)
+		t.Fatalf("encode again: %v, want no error:\n%s", err, text)
 	}
 	return calendar
 }
@@ -47,7 +47,7 @@ func TestTextsOfAllKinds(t *testing.T) {
 		}
 		for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\r\n"), "\r\n") {
 			if len(line) > 75 || strings.ContainsAny(line, "\r\n") || strings.ToValidUTF8(line, "") != line {
-				t.Fatalf("a line of %d octets: %q", len(line), line)
+				t.Fatalf("line of %d octets: %q, want at most 75, valid UTF-8, without a bare CR or LF", len(line), line)
 			}
 		}
 		e := parse(t, text).Events()[0]
@@ -75,7 +75,7 @@ func TestEmptyCalendar(t *testing.T) {
 		t.Fatal(err)
 	}
 	if calendar := parse(t, text); len(calendar.Events()) != 0 || len(calendar.Children) != 1 || calendar.Children[0].Name != reader.CompTimezone {
-		t.Errorf("%s", text)
+		t.Errorf("empty calendar = %s, want no events and one time zone", text)
 	}
 }
 
@@ -102,11 +102,11 @@ func TestEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		if again, err := ical.Encode(c); err != nil || !bytes.Equal(text, again) {
-			t.Errorf("%v: other bytes:\n%s\n%s", err, text, again)
+			t.Errorf("encoded again (%v):\n%s\nwant the same bytes:\n%s", err, again, text)
 		}
 		calendar := parse(t, text)
 		if name, err := calendar.Props.Text("X-WR-CALNAME"); err != nil || name != "Dr. Noor Haddad" {
-			t.Errorf("the calendar's name is %q (%v)", name, err)
+			t.Errorf("X-WR-CALNAME = %q (%v), want %q", name, err, "Dr. Noor Haddad")
 		}
 		props := calendar.Events()[0].Props
 		var got []string

@@ -21,7 +21,7 @@ func TestUnfinishedInitialisation(t *testing.T) {
 	}
 	fill(t, start(t, dir))
 	if _, err := os.Stat(half); !os.IsNotExist(err) {
-		t.Errorf("what was left of the first attempt is still there (%v)", err)
+		t.Errorf("stat of a half-made directory: %v, want it removed", err)
 	}
 }
 
@@ -35,10 +35,10 @@ func TestCancelledInitialisation(t *testing.T) {
 		cancel() // at the message that it begins
 	}))
 	if err == nil {
-		t.Fatal("started in spite of the cancelled context")
+		t.Fatal("Start with a cancelled context = nil, want an error")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "data")); !os.IsNotExist(err) {
-		t.Errorf("there are data (%v)", err)
+		t.Errorf("stat of the data directory: %v, want none", err)
 	}
 	fill(t, start(t, dir))
 }
@@ -55,7 +55,7 @@ func TestUnusualDirectories(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), sub)
 			s := start(t, dir)
 			if len(s.Socket()) >= 100 {
-				t.Errorf("socket path of %d bytes", len(s.Socket()))
+				t.Errorf("socket path has %d bytes, want fewer than 100", len(s.Socket()))
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.Socket())) })
 			fill(t, s)
@@ -65,7 +65,7 @@ func TestUnusualDirectories(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tmp != filepath.Join(dir, "tmp") && tmp != filepath.Join(filepath.Dir(s.Socket()), "tmp") {
-				t.Errorf("temporary directory %q is not the server's own", tmp)
+				t.Errorf("temporary directory = %q, want the server's own", tmp)
 			}
 		})
 	}
@@ -90,7 +90,7 @@ func TestSocketIsPrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := localdb.Start(t.Context(), options(dir, t.Logf)); err == nil {
-			t.Error("a directory that others can enter was taken")
+			t.Error("Start in a directory that others can enter = nil, want an error")
 		}
 	})
 }
@@ -107,17 +107,17 @@ func TestPort(t *testing.T) {
 	attached := start(t, o.Dir)
 	for _, dsn := range []string{s.TCPDSN(""), attached.TCPDSN("")} {
 		if err := ping(t, dsn); err != nil {
-			t.Errorf("by TCP: %v", err)
+			t.Errorf("connect by TCP: %v, want no error", err)
 		}
 	}
 	_, address, _ := strings.Cut(s.TCPDSN(""), "@")
 	for _, user := range []string{"root", "mems", ""} {
 		if err := ping(t, user+"@"+address); err == nil {
-			t.Errorf("%q comes in by TCP without a password", user)
+			t.Errorf("connect by TCP as %q without a password = nil, want an error", user)
 		}
 	}
 	if quiet := start(t, t.TempDir()); quiet.TCPDSN("") != "" {
-		t.Error("a server without a port has an address by TCP")
+		t.Errorf("TCPDSN of a server without a port = %q, want none", quiet.TCPDSN(""))
 	}
 }
 
@@ -131,7 +131,7 @@ func freePort(t *testing.T) int {
 	defer func() { _ = l.Close() }()
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
-		t.Fatalf("address %v", l.Addr())
+		t.Fatalf("address of the listener = %v, want one of TCP", l.Addr())
 	}
 	return address.Port
 }
@@ -168,11 +168,11 @@ func TestErrors(t *testing.T) {
 		s, err := localdb.Start(t.Context(), o)
 		if err == nil {
 			stopLater(t, s)
-			t.Fatal("no error")
+			t.Fatalf("Start = nil, want an error with %q", words)
 		}
 		for _, w := range words {
 			if !strings.Contains(err.Error(), w) {
-				t.Errorf("error %q does not say %q", err, w)
+				t.Errorf("Start = %q, want %q in it", err, w)
 			}
 		}
 	}

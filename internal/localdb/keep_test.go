@@ -44,7 +44,7 @@ func TestKeepRestarts(t *testing.T) {
 	result := keep(t, s)
 	for restarts := 0; ; restarts++ {
 		if restarts > 5 {
-			t.Fatal("Keep does not give up")
+			t.Fatalf("Keep has restarted the server %d times, want it to give up after 5", restarts)
 		}
 		before := serverOf(t, dir)
 		killServer(t, dir)
@@ -62,12 +62,12 @@ func TestKeepRestarts(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(err.Error(), "died 6 times") || restarts < 2 {
-			t.Errorf("after %d restarts: %v", restarts, err)
+			t.Errorf("Keep = %v after %d restarts, want died 6 times after at least 2", err, restarts)
 		}
 		break
 	}
 	if pid := serverOf(t, dir); pid != 0 {
-		t.Errorf("process %d was started although Keep gave up", pid)
+		t.Errorf("server process %d runs after Keep gave up, want none", pid)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestKeepTakesOver(t *testing.T) {
 	owner := startOwner(t, dir)
 	s := start(t, dir)
 	if s.Owned() {
-		t.Fatal("did not attach")
+		t.Fatal("second start owns the server, want it attached")
 	}
 	fill(t, s)
 	keep(t, s)
@@ -89,7 +89,7 @@ func TestKeepTakesOver(t *testing.T) {
 		t.Errorf("%d rows, want 2", n)
 	}
 	if third := start(t, dir); third.Owned() {
-		t.Error("there are two owners")
+		t.Error("third start owns the server, want one owner")
 	}
 	before := serverOf(t, dir)
 	killServer(t, dir)
@@ -116,6 +116,6 @@ func TestKeepEnds(t *testing.T) {
 		}
 	}
 	if pid := serverOf(t, dir); pid != 0 {
-		t.Errorf("process %d still runs", pid)
+		t.Errorf("server process %d still runs, want none", pid)
 	}
 }

@@ -108,26 +108,28 @@ func TestDataSurvive(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, dir)
 	if !first.Owned() || first.Engine() != engine() || first.Version() == "" {
-		t.Fatalf("owned %v, engine %q, version %q", first.Owned(), first.Engine(), first.Version())
+		t.Fatalf("first start: owned %t, engine %q, version %q; want it owned, %q and a version",
+			first.Owned(), first.Engine(), first.Version(), engine())
 	}
 	fill(t, first)
 
 	t.Run("SecondAttaches", func(t *testing.T) {
 		second := start(t, dir)
 		if second.Owned() || second.Engine() != engine() {
-			t.Errorf("owned %v, engine %q", second.Owned(), second.Engine())
+			t.Errorf("second start: owned %t, engine %q; want it attached, %q",
+				second.Owned(), second.Engine(), engine())
 		}
 		if n := count(t, second); n != 2 {
 			t.Errorf("%d rows through the second, want 2", n)
 		}
 		if err := second.Stop(t.Context()); err != nil {
-			t.Errorf("stop of an attached server: %v", err)
+			t.Errorf("Stop of an attached server: %v, want no error", err)
 		}
 		if err := second.Kill(); err == nil {
-			t.Error("an attached process may kill the server")
+			t.Error("Kill by an attached process = nil, want an error")
 		}
 		if err := second.Restart(t.Context()); err == nil {
-			t.Error("an attached process may restart the server")
+			t.Error("Restart by an attached process = nil, want an error")
 		}
 		if n := count(t, first); n != 2 {
 			t.Errorf("%d rows after the second stopped, want 2", n)

@@ -33,7 +33,7 @@ func TestOwnerKilled(t *testing.T) {
 		kill(t, owner) // and immediately:
 		next := start(t, dir)
 		if !next.Owned() {
-			t.Error("the next start attached to a server without an owner")
+			t.Error("next start attached to a server without an owner, want it to own one")
 		}
 		if n := count(t, next); n != 2 {
 			t.Errorf("%d rows, want 2", n)
@@ -73,7 +73,7 @@ func startOwner(t *testing.T, dir string) *exec.Cmd {
 	line := make([]byte, 8000)
 	n, err := out.Read(line)
 	if err != nil || !strings.HasPrefix(string(line[:n]), "serving") {
-		t.Fatalf("the owner says %q (%v)", line[:n], err)
+		t.Fatalf("owner says %q (%v), want serving", line[:n], err)
 	}
 	return owner
 }
@@ -114,7 +114,7 @@ func waitUntil(t *testing.T, what string, is func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond) // another process sends no signal
 	}
-	t.Fatalf("waited in vain for %s", what)
+	t.Fatalf("timed out waiting for %s", what)
 }
 
 func TestManyStartAtOnce(t *testing.T) {
@@ -161,7 +161,8 @@ func TestWaitForOwner(t *testing.T) {
 		defer cancel()
 		_, err := localdb.Start(ctx, options(dir, t.Logf))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another process owns") {
-			t.Errorf("error %v", err)
+			t.Errorf("Start while another process holds the lock = %v, want %v and that it owns the directory",
+				err, context.DeadlineExceeded)
 		}
 	})
 	t.Run("TakeOver", func(t *testing.T) {
@@ -188,7 +189,7 @@ func TestWaitForOwner(t *testing.T) {
 		}
 		stopLater(t, s)
 		if !s.Owned() {
-			t.Error("nobody owns the server")
+			t.Error("server has no owner, want the process that took over")
 		}
 	})
 }
@@ -204,7 +205,7 @@ func TestControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		if after := serverOf(t, dir); after == before || after == 0 {
-			t.Errorf("server process %d, then %d", before, after)
+			t.Errorf("server process %d before the restart and %d after it, want another", before, after)
 		}
 	})
 	t.Run("EndedByItself", func(t *testing.T) {
@@ -225,18 +226,18 @@ func TestControl(t *testing.T) {
 			t.Errorf("error %v, want that it was killed", err)
 		}
 		if pid := serverOf(t, dir); pid != 0 {
-			t.Errorf("process %d is still there", pid)
+			t.Errorf("server process %d still runs after Stop, want none", pid)
 		}
 	})
 	t.Run("AfterStop", func(t *testing.T) {
 		if err := s.Stop(t.Context()); err != nil {
-			t.Errorf("second stop: %v", err)
+			t.Errorf("second Stop: %v, want no error", err)
 		}
 		if err := s.Restart(t.Context()); err == nil {
-			t.Error("restarted without the directory's lock")
+			t.Error("Restart without the directory's lock = nil, want an error")
 		}
 		if err := s.Kill(); err == nil {
-			t.Error("killed a stopped server")
+			t.Error("Kill of a stopped server = nil, want an error")
 		}
 	})
 }

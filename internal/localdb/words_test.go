@@ -13,23 +13,23 @@ func TestAdvice(t *testing.T) {
 		t.Setenv("PATH", path)
 		for _, e := range []Engine{Any, MariaDB, MySQL} {
 			if a := advice(e); !strings.Contains(a, "install") {
-				t.Errorf("advice for %q: %s", e, a)
+				t.Errorf("advice(%q) = %q, want install in it", e, a)
 			}
 			if w := e.words(); !strings.Contains(w, "server") {
-				t.Errorf("words for %q: %s", e, w)
+				t.Errorf("words of %q = %q, want server in it", e, w)
 			}
 		}
 	}
 	t.Setenv("PATH", "/nowhere")
 	if _, err := install(t.Context(), MySQL, t.Logf); err == nil || !strings.Contains(err.Error(), "install") {
-		t.Errorf("installing without a package manager: %v", err)
+		t.Errorf("install without a package manager = %v, want an error with install", err)
 	}
 }
 
 func TestCommandShowsWhatFailed(t *testing.T) {
 	t.Parallel()
 	if err := command(t.Context(), t.TempDir(), "ls", "no-such-file"); err == nil || !strings.Contains(err.Error(), "no-such-file") {
-		t.Errorf("error %v does not show what ls said", err)
+		t.Errorf("command = %v, want what ls said about no-such-file", err)
 	}
 }
 
@@ -44,7 +44,7 @@ func TestCauses(t *testing.T) {
 		"[ERROR] InnoDB: Operating system error number 28 in a file operation. errno: 28 - Success somewhere": "the disk is full",
 	} {
 		if err := causeOf("/data", output, nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", output, err)
+			t.Errorf("causeOf(%q) = %v, want %q in it", output, err, want)
 		}
 	}
 	if err := causeOf("/data", "errno: 280 and 2400", nil); err != nil {
@@ -65,6 +65,6 @@ func TestMySQLWithoutNetwork(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := find(ctx, t.TempDir(), Options{Engine: MySQL, Install: true, Log: t.Logf}); !errors.Is(err, context.Canceled) {
-		t.Errorf("looking for a server that was broken off: %v", err)
+		t.Errorf("find with a cancelled context = %v, want %v", err, context.Canceled)
 	}
 }

@@ -87,7 +87,7 @@ func verdict(t *testing.T, name string, c check, sound bool) {
 		t.Errorf("%s: %s: faults %v, want sound %t", name, c.name, c.faults, sound)
 	}
 	if sound && c.examined == 0 {
-		t.Errorf("%s: %s examined nothing", name, c.name)
+		t.Errorf("%s: %s examined nothing, want something", name, c.name)
 	}
 }
 

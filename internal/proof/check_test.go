@@ -257,7 +257,7 @@ func TestPartsOfAQueue(t *testing.T) {
 	add(7, 8, queueStep{leaves: []int{1}, next: 1})
 	cut := parts(history, 2)
 	if len(cut) != 2 || len(cut[0]) != 3 {
-		t.Fatalf("cut into %v", cut)
+		t.Fatalf("parts = %v, want two, the first of 3 operations", cut)
 	}
 	if got, want := (queue{}).after(cut[0]), (queue{2, []int{2}}); !queueModel.Equal(got, want) {
 		t.Errorf("left as %v, want %v", got, want)
@@ -265,7 +265,7 @@ func TestPartsOfAQueue(t *testing.T) {
 	model := queueModel
 	model.Init = func() any { return queue{2, []int{2}} }
 	if !porcupine.CheckOperations(model, cut[1]) || porcupine.CheckOperations(queueModel, cut[1]) {
-		t.Error("the second part does not begin where the first ended")
+		t.Error("the second part holds from an empty queue, or not from the end of the first; want the contrary")
 	}
 }
 
@@ -314,29 +314,30 @@ func TestPlanIsReplayed(t *testing.T) {
 		d := planned(7, weights, 3, n)
 		kinds[d.kind] = true
 		if d != planned(7, weights, 3, n) {
-			t.Fatalf("step %d is planned twice", n)
+			t.Fatalf("step %d is planned differently the second time, want the same", n)
 		}
 		differs = differs || d != planned(8, weights, 3, n)
 	}
 	if !differs {
-		t.Error("another seed plans the same")
+		t.Error("another seed plans the same steps, want others")
 	}
 	for _, w := range weights {
 		if operations[w.kind] == nil || !kinds[w.kind] {
-			t.Errorf("%s is never planned, or there is no such operation", w.kind)
+			t.Errorf("operation %s: known %t, planned %t; want both",
+				w.kind, operations[w.kind] != nil, kinds[w.kind])
 		}
 	}
 	some, err := weighted("cancel, book")
 	if err != nil || len(some) != 2 {
-		t.Fatalf("weights of two operations: %v, %v", some, err)
+		t.Fatalf("weighted(cancel, book) = %v, %v, want two", some, err)
 	}
 	for n := range 2000 {
 		if d := planned(7, some, 3, n); d.kind != "cancel" && d.kind != "book" {
-			t.Fatalf("planned %s, which was not asked for", d.kind)
+			t.Fatalf("planned %s, want cancel or book", d.kind)
 		}
 	}
 	if _, err := weighted("book,cancle"); err == nil || !strings.Contains(err.Error(), `"cancle"`) || !strings.Contains(err.Error(), "book-held") {
-		t.Errorf("misspelt operation: %v", err)
+		t.Errorf("weighted with a misspelt operation = %v, want an error that names it and the known ones", err)
 	}
 }
 
@@ -354,11 +355,11 @@ func TestReduceKeepsWhatIsNeeded(t *testing.T) {
 	w := s.world(t)
 	for _, history := range w.cells {
 		if small := reduce(cellModel, history); len(small) != 2 {
-			t.Errorf("%d operations are left: %s", len(small), describe(cellModel, small))
+			t.Errorf("reduced to %d operations, want 2: %s", len(small), describe(cellModel, small))
 		}
 	}
 	c := w.linearizable(doctorsOf)
 	if !slices.ContainsFunc(c.faults, func(f string) bool { return strings.Contains(f, ".html") }) {
-		t.Errorf("no picture: %v", c.faults)
+		t.Errorf("faults = %q, want the file of a picture in one", c.faults)
 	}
 }

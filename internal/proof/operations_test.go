@@ -30,7 +30,7 @@ func TestRefusalsAreTheContracts(t *testing.T) {
 		id := operationIDs[kind]
 		listed, known := contract.Problems()[id]
 		if !known && len(codes) > 0 {
-			t.Errorf("%s: no operation %q in the contract", kind, id)
+			t.Errorf("%s: operation %q is not in the contract, want it there", kind, id)
 		}
 		for code := range codes {
 			if !slices.Contains(listed, api.ProblemSlug(code)) {

@@ -86,21 +86,22 @@ func TestModelsAreTheServers(t *testing.T) {
 			switch allowed, known := answers[key]; {
 			case r.unsure:
 			case !known:
-				t.Errorf("%s: no run of the model has the history %s", m.name, key)
+				t.Errorf("%s: no run of the model has the history %s, want one", m.name, key)
 			case !slices.ContainsFunc(allowed, func(a []int) bool { return slices.Equal(a, r.results) }):
-				t.Errorf("%s: asked and answered in the order %s, the servers said %v; the model %v", m.name, key, r.results, allowed)
+				t.Errorf("%s: asked and answered in the order %s, the servers said %v, want one of the model's %v",
+					m.name, key, r.results, allowed)
 			}
 		}
 		t.Logf("%-12s %d runs of %d carried out, %d different histories seen", m.name, count, len(all), len(seen))
 		if len(seen) < 8 {
-			t.Errorf("%s: only %d different histories", m.name, len(seen))
+			t.Errorf("%s: %d different histories, want at least 8", m.name, len(seen))
 		}
 	}
 	if err := h.close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, fault := range h.faults {
-		t.Error(fault)
+		t.Errorf("fault that the harness found, want none: %s", fault)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestRushIsForOneTime(t *testing.T) {
 		t.Errorf("attempts by time: %v, want 3 times %d", attempts, rushed)
 	}
 	if _, shared := r.body["patient_id"]; shared {
-		t.Error("the body of one attempt is that of another")
+		t.Error("two attempts share a body, want one each")
 	}
 }
 

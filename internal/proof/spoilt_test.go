@@ -15,7 +15,7 @@ func TestSpoiltCopiesApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(string(text), s.from) {
-			t.Errorf("%s: %s has no %q", s.name, s.file, s.from)
+			t.Errorf("%s: %s lacks %q, want it, to be removed", s.name, s.file, s.from)
 		}
 	}
 }

@@ -169,7 +169,7 @@ func TestGate(t *testing.T) {
 				err = check(t.Context(), os.Getenv("OASDIFF"), filepath.Join(dir, "new.yaml"), filepath.Join(dir, "released"), &out)
 				switch {
 				case want == "" && err != nil:
-					t.Errorf("refused: %v\n%s", err, &out)
+					t.Errorf("check = %v, want no error:\n%s", err, &out)
 				case want == "" && release.to == "0.2.0" && c.minor != "" && !strings.Contains(out.String(), c.minor):
 					t.Errorf("what breaks is not listed, want %s\n%s", c.minor, &out)
 				case want != "" && (err == nil || !strings.Contains(out.String(), want)):
@@ -184,13 +184,13 @@ func TestGate(t *testing.T) {
 func TestGateNeedsARelease(t *testing.T) {
 	dir := t.TempDir()
 	if err := check(t.Context(), os.Getenv("OASDIFF"), "../../openapi.yaml", dir, io.Discard); err == nil || !strings.Contains(err.Error(), "make release-spec") {
-		t.Errorf("without a release: %v", err)
+		t.Errorf("check without a release = %v, want an error with make release-spec", err)
 	}
 	contract := "openapi: 3.0.3\ninfo: {title: x, version: 9.0.0}\npaths: {}\n"
 	if err := os.WriteFile(filepath.Join(dir, "9.0.0.yaml"), []byte(contract), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := check(t.Context(), os.Getenv("OASDIFF"), "../../openapi.yaml", dir, io.Discard); err == nil || !strings.Contains(err.Error(), "older") {
-		t.Errorf("an older contract: %v", err)
+		t.Errorf("check of an older contract = %v, want an error that says so", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestReleaseKeepsWhatWasReleased(t *testing.T) {
 	}
 	writeSpec(t, contract, "1.2.0", "second")
 	if err := release(contract, released, false, io.Discard); err == nil || !strings.Contains(err.Error(), "FORCE=1") {
-		t.Errorf("another contract of the same version: %v", err)
+		t.Errorf("release of another contract with the same version = %v, want an error with FORCE=1", err)
 	}
 	content("first")
 	if err := release(contract, released, true, io.Discard); err != nil {
@@ -59,15 +59,15 @@ func TestReleasedSpecs(t *testing.T) {
 	}
 	specs, err := releasedSpecs(dir)
 	if err != nil || len(specs) != 3 || specs[0].version != "0.1.0" || specs[2].version != "1.10.0" {
-		t.Errorf("%v: %v", err, specs)
+		t.Errorf("releasedSpecs = %v, %v, want 3 in order, from 0.1.0 to 1.10.0", specs, err)
 	}
 	writeSpec(t, filepath.Join(dir, "1.11.0.yaml"), "1.12.0", "x")
 	if _, err := releasedSpecs(dir); err == nil || !strings.Contains(err.Error(), "rename") {
-		t.Errorf("a file under another name: %v", err)
+		t.Errorf("releasedSpecs with a file under another name = %v, want an error that says rename", err)
 	}
 	writeSpec(t, filepath.Join(dir, "1.11.0.yaml"), "1.11", "x")
 	if _, err := releasedSpecs(dir); err == nil || !strings.Contains(err.Error(), "three numbers") {
-		t.Errorf("a version of two numbers: %v", err)
+		t.Errorf("releasedSpecs with a version of two numbers = %v, want an error", err)
 	}
 }
 
@@ -76,6 +76,6 @@ func TestReleasedHere(t *testing.T) {
 	t.Parallel()
 	specs, err := releasedSpecs("released")
 	if err != nil || len(specs) == 0 {
-		t.Errorf("%d released: %v", len(specs), err)
+		t.Errorf("releasedSpecs = %d, %v, want some", len(specs), err)
 	}
 }

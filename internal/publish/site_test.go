@@ -97,11 +97,11 @@ func TestSiteLinks(t *testing.T) {
 			}
 			linked, err := os.ReadFile(place)
 			if to.Scheme != "" || strings.HasPrefix(to.Path, "/") || err != nil {
-				t.Errorf("%s: %q leads nowhere", path, target)
+				t.Errorf("link of %s to %q (%v), want a relative one", path, target, err)
 				continue
 			}
 			if to.Fragment != "" && !strings.Contains(string(linked), `id="`+to.Fragment+`"`) {
-				t.Errorf("%s: %q leads to no such place", path, target)
+				t.Errorf("link of %s to %q, want an element with that id", path, target)
 			}
 		}
 		return nil
@@ -110,7 +110,7 @@ func TestSiteLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if links < 500 {
-		t.Errorf("%d links were looked at", links)
+		t.Errorf("checked %d links, want at least 500", links)
 	}
 }
 
@@ -140,27 +140,27 @@ func TestSiteIsWhole(t *testing.T) {
 		}
 	}
 	if read("latest/openapi.yaml") != read("1.1.0/openapi.yaml") || !strings.Contains(read("latest/openapi.yaml"), "version: 1.1.0") {
-		t.Error("latest is not the newest release")
+		t.Error("latest/openapi.yaml is not that of 1.1.0, want the newest release")
 	}
 	if !strings.Contains(read("latest/problems/no-offer/index.html"), "<code>acceptOffer</code>, <code>declineOffer</code>") {
-		t.Error("a problem does not say which operations return it")
+		t.Error("page of the problem no-offer does not name acceptOffer and declineOffer, want both")
 	}
 	problems := read("latest/problems/index.html")
 	for _, p := range contract.ProblemTypes() {
 		if !strings.Contains(problems, "/problems/"+string(p.Slug)+"<") {
-			t.Errorf("the problem %s has no entry", p.Slug)
+			t.Errorf("problems page lacks %s, want it", p.Slug)
 		}
 	}
 	changes := read("latest/changelog.html")
 	for _, part := range []string{"1.2.0, not released yet", "Words only.", "Breaking", "POST /rooms: added", "GET /more: endpoint added", "The first contract"} {
 		if !strings.Contains(changes, part) {
-			t.Errorf("the changelog does not say %q", part)
+			t.Errorf("changelog of the site lacks %q, want it:\n%s", part, changes)
 		}
 	}
 	booking := read("latest/guides/booking.html")
 	for _, part := range []string{`<a href="../guides/times.html#zones">times</a>`, " the rules and ", `<a href="../openapi.yaml">`} {
 		if !strings.Contains(booking, part) {
-			t.Errorf("the guide does not have %q:\n%s", part, booking)
+			t.Errorf("guide lacks %q, want it:\n%s", part, booking)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func start(t *testing.T) (h http.Handler, header http.Header, page string) {
 	index := get(t, h, "/reception/")
 	defer func() { _ = index.Body.Close() }()
 	if index.StatusCode != http.StatusOK {
-		t.Errorf("the page: %s", index.Status)
+		t.Errorf("GET /reception/ = %s, want 200", index.Status)
 	}
 	return h, index.Header, body(t, index.Body)
 }
@@ -51,24 +51,24 @@ func TestHandler(t *testing.T) {
 	t.Parallel()
 	h, header, page := start(t)
 	if header.Get("Content-Security-Policy") != Policy || header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("%v", header)
+		t.Errorf("headers of the page = %v, want its policy and no-cache", header)
 	}
 	if regexp.MustCompile(`<script[^>]*>[^<]|<style|style=| on[a-z]+=|https?://`).MatchString(page) {
-		t.Errorf("the page has what its policy forbids:\n%s", page)
+		t.Errorf("the page has inline code or styles or a foreign address, want none:\n%s", page)
 	}
 	named := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)
 	if len(named) < 3 {
-		t.Errorf("%v", named)
+		t.Errorf("files of the page = %v, want at least 3", named)
 	}
 	for _, n := range named {
 		plain := get(t, h, n[1])
 		content := body(t, plain.Body)
 		_ = plain.Body.Close()
 		if plain.StatusCode != http.StatusOK || content == "" || plain.Header.Get("Content-Encoding") != "" {
-			t.Errorf("%s: %s %v", n[1], plain.Status, plain.Header)
+			t.Errorf("GET %s = %s %v, want 200, not empty, not compressed", n[1], plain.Status, plain.Header)
 		}
 		if strings.Contains(n[1], "/assets/") != strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
-			t.Errorf("%s: %v", n[1], plain.Header)
+			t.Errorf("headers of %s = %v, want immutable exactly for assets", n[1], plain.Header)
 		}
 		small := get(t, h, n[1], "Accept-Encoding", "gzip")
 		unpacked, err := gzip.NewReader(small.Body)
@@ -76,13 +76,14 @@ func TestHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body(t, unpacked) != content || small.Header.Get("ETag") == plain.Header.Get("ETag") {
-			t.Errorf("%s differs when it is compressed", n[1])
+			t.Errorf("%s compressed has other text or the same ETag %s, want the same text and another",
+				n[1], small.Header.Get("ETag"))
 		}
 		_ = small.Body.Close()
 		again := get(t, h, n[1], "Accept-Encoding", "gzip", "If-None-Match", small.Header.Get("ETag"))
 		_ = again.Body.Close()
 		if again.StatusCode != http.StatusNotModified {
-			t.Errorf("%s is sent again: %s", n[1], again.Status)
+			t.Errorf("GET %s with its ETag = %s, want 304", n[1], again.Status)
 		}
 	}
 }
@@ -121,25 +122,26 @@ func TestAddresses(t *testing.T) {
 		content := body(t, r.Body)
 		_ = r.Body.Close()
 		if r.StatusCode != want.status || (content == page) != want.isPage {
-			t.Errorf("%s: %s, %d bytes", address, r.Status, len(content))
+			t.Errorf("GET %s = %s, %d bytes, want %d and the page: %t",
+				address, r.Status, len(content), want.status, want.isPage)
 		}
 		if want.isPage && (r.Header.Get("Content-Security-Policy") != Policy || r.Header.Get("Cache-Control") != "no-cache") {
-			t.Errorf("%s: %v", address, r.Header)
+			t.Errorf("headers of %s = %v, want the page's policy and no-cache", address, r.Header)
 		}
 	}
 	packed := get(t, h, "/reception/month", "Accept", "text/html", "Accept-Encoding", "gzip", "If-None-Match", header.Get("ETag"))
 	unpacked, err := gzip.NewReader(packed.Body)
 	if err != nil || packed.StatusCode != http.StatusNotFound {
-		t.Fatalf("%s, %v", packed.Status, err)
+		t.Fatalf("compressed page of an unknown address = %s, %v, want 404", packed.Status, err)
 	}
 	if body(t, unpacked) != page {
-		t.Error("a page that is not there is another one when it is packed")
+		t.Error("compressed page of an unknown address differs from the page, want the same")
 	}
 	_ = packed.Body.Close()
 	program := get(t, h, "/reception/month", "Accept", "application/json")
 	content := body(t, program.Body)
 	_ = program.Body.Close()
 	if program.StatusCode != http.StatusNotFound || content == page {
-		t.Errorf("a program gets the page for what is not there: %s", program.Status)
+		t.Errorf("unknown address asked by a program = %s, want 404 without the page", program.Status)
 	}
 }

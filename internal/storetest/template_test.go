@@ -31,19 +31,19 @@ func TestCopyIsWhatTheMigrationsMake(t *testing.T) {
 	for i, s := range want {
 		switch {
 		case i >= len(got):
-			t.Fatalf("the copy lacks %s", s.text)
+			t.Fatalf("the copy lacks %s, want it", s.text)
 		case got[i].text != s.text:
-			t.Errorf("copied (-migrated +copied):\n%s", cmp.Diff(s.text, got[i].text))
+			t.Errorf("statement of the copy (-migrated +copied):\n%s", cmp.Diff(s.text, got[i].text))
 		case strings.HasPrefix(s.text, "INSERT INTO installation"):
 			if cmp.Equal(s.args, got[i].args) {
-				t.Error("two databases have the same calendar_uid")
+				t.Errorf("two databases have the calendar_uid %v, want different ones", s.args)
 			}
 		case strings.HasPrefix(s.text, "INSERT INTO goose_db_version"):
 			if len(s.args) != len(got[i].args) { // the rows have the time of each migration
 				t.Errorf("%d values in the copy's table of versions, want %d", len(got[i].args), len(s.args))
 			}
 		case !cmp.Equal(s.args, got[i].args):
-			t.Errorf("%s\ncopied (-migrated +copied):\n%s", s.text, cmp.Diff(s.args, got[i].args))
+			t.Errorf("%s\narguments of the copy (-migrated +copied):\n%s", s.text, cmp.Diff(s.args, got[i].args))
 		}
 	}
 	if len(got) != len(want) {

@@ -44,7 +44,7 @@ func expressions(t *testing.T) map[string]string {
 	}
 	for _, p := range dashboard.Panels {
 		if p.Type != "row" && len(p.Targets) == 0 {
-			t.Errorf("panel %q shows nothing", p.Title)
+			t.Errorf("panel %q has no targets, want some", p.Title)
 		}
 		for i, target := range p.Targets {
 			found["panel "+p.Title+" "+string(rune('A'+i))] = target.Expr
@@ -76,11 +76,11 @@ func expressions(t *testing.T) map[string]string {
 		for _, r := range g.Rules {
 			name := "alert " + r.Alert
 			if found[name] != "" {
-				t.Errorf("two of %s", name)
+				t.Errorf("two alerts are called %s, want one", name)
 			}
 			found[name] = r.Expr
 			if !slices.Contains([]string{"page", "ticket"}, r.Labels["severity"]) || r.Annotations["summary"] == "" || len(r.Annotations["runbook"]) < 80 {
-				t.Errorf("%s does not say how urgent it is, what it is, and what to do", name)
+				t.Errorf("alert %s lacks severity, summary or runbook, want all: %+v", name, r)
 			}
 		}
 	}
@@ -102,18 +102,18 @@ func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 	}
 	all := expressions(t)
 	if len(all) < 30 {
-		t.Fatalf("%d expressions: some were not found", len(all))
+		t.Fatalf("found %d expressions, want at least 30", len(all))
 	}
 	for where, expression := range all {
 		// A label's value may look like the name of a metric.
 		bare := regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expression, "")
 		names := metricName.FindAllString(bare, -1)
 		if len(names) == 0 && !strings.Contains(expression, "up{") {
-			t.Errorf("%s asks for no metric: %s", where, expression)
+			t.Errorf("%s reads no metric, want one: %s", where, expression)
 		}
 		for _, name := range names {
 			if !exported[name] {
-				t.Errorf("%s asks for %s, which no server exports", where, name)
+				t.Errorf("%s reads %s, want a metric that a server exports", where, name)
 			}
 		}
 	}
@@ -138,6 +138,7 @@ func TestDashboardAlertsAndReadmeKnowTheMetrics(t *testing.T) {
 		documented[row[1]] = true
 	}
 	if !maps.Equal(own, documented) {
-		t.Errorf("exported %v, documented %v", slices.Sorted(maps.Keys(own)), slices.Sorted(maps.Keys(documented)))
+		t.Errorf("documented metrics = %v, want those exported: %v",
+			slices.Sorted(maps.Keys(documented)), slices.Sorted(maps.Keys(own)))
 	}
 }

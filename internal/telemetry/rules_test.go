@@ -36,7 +36,7 @@ func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	promtool := tool(t, "promtool")
 	if said, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "alerts.yaml").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+		t.Fatalf("promtool check rules: %v, want no error:\n%s", err, said)
 	}
 	var rules map[string][]struct {
 		Name  string           `yaml:"name"`
@@ -75,7 +75,7 @@ func TestAlertRules(t *testing.T) {
 	for _, g := range rules["groups"] {
 		for _, r := range g.Rules {
 			if name, _ := r["alert"].(string); !fires[name] || !rests[name] {
-				t.Errorf("%s: is tested to fire: %t, and not to: %t", name, fires[name], rests[name])
+				t.Errorf("alert %s is tested to fire: %t, and not to: %t; want both", name, fires[name], rests[name])
 			}
 			delete(r, "annotations") // promtool would require them verbatim
 		}
@@ -91,7 +91,7 @@ func TestAlertRules(t *testing.T) {
 		}
 	}
 	if said, err := exec.CommandContext(t.Context(), promtool, "test", "rules", filepath.Join(dir, "alerts_test.yaml")).CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, said)
+		t.Errorf("promtool test rules: %v, want no error:\n%s", err, said)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestPanelsHaveData(t *testing.T) {
 	waitUntil(t, "the first fault is scraped", seen(1))
 	f.loseCommit.Store(true)
 	if r := f.Post("/appointments", booking(1, 1, "2027-03-02T12:00:00Z")); r.Status != http.StatusServiceUnavailable {
-		t.Fatalf("answered %d", r.Status)
+		t.Fatalf("POST /appointments during the outage = %d, want 503", r.Status)
 	}
 	waitUntil(t, "the second fault is scraped", seen(2))
 	for where, expression := range expressions(t) {
@@ -125,10 +125,10 @@ func TestPanelsHaveData(t *testing.T) {
 		expression = strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*").Replace(expression)
 		values := query(t, prometheus, expression)
 		if len(values) == 0 {
-			t.Errorf("panel %s shows nothing: %s", title, expression)
+			t.Errorf("panel %s has no values, want some: %s", title, expression)
 		}
 		if strings.HasPrefix(title, "Faults") && !slices.ContainsFunc(values, func(v string) bool { return v != "0" && v != "NaN" }) {
-			t.Errorf("panel %s shows no fault: %v", title, values)
+			t.Errorf("panel %s = %v, want a fault", title, values)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func query(t *testing.T, address, expression string) (values []string) {
 		} `json:"data"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&body); err != nil || body.Error != "" {
-		t.Fatalf("%s: %v %s", expression, err, body.Error)
+		t.Fatalf("query %s: %v %s, want no error", expression, err, body.Error)
 	}
 	for _, r := range body.Data.Result {
 		values = append(values, fmt.Sprint(r.Value[1]))

@@ -91,7 +91,8 @@ func TestProcessStartTime(t *testing.T) {
 			}
 		}
 		if age := float64(time.Now().Unix()) - start; age < -1 || age > 3600 || strings.Count(text, "\nprocess_start_time_seconds ") != 1 {
-			t.Errorf("%s: started %v s ago:\n%s", name, age, text)
+			t.Errorf("%s: started %v s ago, want within the last hour, and process_start_time_seconds once:\n%s",
+				name, age, text)
 		}
 	}
 }

@@ -46,13 +46,13 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	})
 	got := f.scrape()
 	if n := got[`mems_tx_duration_seconds_count{outcome="committed"}`]; n < 5 { // 2 patients, a doctor, 2 bookings
-		t.Errorf("%v transactions committed", n)
+		t.Errorf("committed transactions = %v, want at least 5", n)
 	}
 	if waited := got["mems_guard_wait_seconds_sum"]; waited < 3 || waited > 9 {
 		t.Errorf("waited %v s for guards, want the three and more for which one was held", waited)
 	}
 	if n := got["mems_guard_wait_seconds_count"]; n < 7 { // doctor and patient: 4 attempts, of which one ended at the doctor; a refusal may need none
-		t.Errorf("%v guards", n)
+		t.Errorf("guards waited for = %v, want at least 7", n)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestMetricsOfAClientThatGoes(t *testing.T) {
 		defer close(gone)
 		if response, err := http.DefaultClient.Do(r); err == nil {
 			_ = response.Body.Close()
-			t.Error("was answered")
+			t.Errorf("request whose client disconnects was answered %s, want no answer", response.Status)
 		}
 	}()
 	f.eventually("mems_http_in_flight_requests", 1)
@@ -84,7 +84,7 @@ func TestMetricsOfAClientThatGoes(t *testing.T) {
 	free()
 	for name := range f.scrape() {
 		if strings.HasPrefix(name, `mems_problems_total{operation="bookAppointment"`) {
-			t.Errorf("%s: nobody was answered", name)
+			t.Errorf("metrics have %s, want no problem: no client got one", name)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestTraceOfABooking(t *testing.T) {
 	}
 	i := slices.IndexFunc(all, named("POST /appointments"))
 	if i < 0 {
-		t.Fatalf("no span of the operation among %v", names(all))
+		t.Fatalf("spans = %v, want one of the operation", names(all))
 	}
 	root := all[i]
 	if root.SpanKind != trace.SpanKindServer || root.SpanContext.TraceID().String() != callersTrace || root.Parent.SpanID().String() != "00f067aa0ba902b7" {
@@ -124,30 +124,30 @@ func TestTraceOfABooking(t *testing.T) {
 			strings.Contains(attributes(&s)["db.query.text"], "INSERT INTO appointments")
 	})
 	if insert < 0 {
-		t.Fatalf("no INSERT of an appointment beneath it among %v", names(all))
+		t.Fatalf("spans = %v, want an INSERT of an appointment beneath it", names(all))
 	}
 	if text := attributes(&all[insert])["db.query.text"]; !strings.Contains(text, "?") || strings.Contains(text, "2027") {
-		t.Errorf("statement with its arguments: %s", text)
+		t.Errorf("db.query.text = %q, want placeholders in place of the values", text)
 	}
 	for _, name := range []string{"UPDATE", "SELECT", "sql.tx.commit"} {
 		if !slices.ContainsFunc(all, func(s tracetest.SpanStub) bool {
 			return s.Name == name && s.SpanContext.TraceID() == root.SpanContext.TraceID()
 		}) {
-			t.Errorf("no %s in the trace: %v", name, names(all))
+			t.Errorf("spans of the trace = %v, want %s among them", names(all), name)
 		}
 	}
 	for _, s := range all {
 		if !s.Parent.IsValid() && s.SpanKind != trace.SpanKindServer {
-			t.Errorf("%s belongs to no request", s.Name)
+			t.Errorf("span %s has no parent, want that of a request", s.Name)
 		}
 		if attributes(&s)["mems.operation"] == "getHealth" {
-			t.Error("health checks are traced")
+			t.Errorf("span of a health check: %s, want none", s.Name)
 		}
 	}
 	if want := `"trace_id":"` + callersTrace + `"`; !slices.ContainsFunc(strings.Split(f.log.String(), "\n"), func(line string) bool {
 		return strings.Contains(line, `"route":"/appointments"`) && strings.Contains(line, want)
 	}) {
-		t.Errorf("no line of the log has %s:\n%s", want, &f.log)
+		t.Errorf("log, want %s in the line of the booking:\n%s", want, &f.log)
 	}
 }
 
@@ -210,12 +210,12 @@ func TestNobodysNameGetsOut(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if !refused {
-		t.Error("no span of the statement that the database refused")
+		t.Error("no span of the statement that the database refused, want one")
 	}
 	for _, text := range told {
 		for _, planted := range []string{name, email, "planted", "555 98 76", "5559876", "memscal"} {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(planted)) {
-				t.Errorf("%q gets out in %s", planted, text)
+				t.Errorf("exported: %q in %s, want it left out", planted, text)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func TestValidate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if err := r4.Validate([]byte(test.resource)); (err == nil) != test.valid {
-				t.Errorf("%v", err)
+				t.Errorf("Validate(%s) = %v, want it valid: %t", test.resource, err, test.valid)
 			}
 		})
 	}

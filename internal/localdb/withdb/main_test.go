@@ -16,7 +16,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "withdb")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("go build: %v, want no error:\n%s", err, out)
 	}
 	return binary
 }
@@ -60,15 +60,15 @@ func TestWithdb(t *testing.T) {
 			t.Errorf("exit code %d, want the command's 7: %s", got, errs)
 		}
 		if !strings.HasPrefix(out, "typed root@unix(") || !strings.Contains(out, "mysql.sock)/ m") {
-			t.Errorf("output %q", out)
+			t.Errorf("output = %q, want what was typed, and the socket", out)
 		}
 		if !strings.Contains(errs, "private database: m") {
-			t.Errorf("%q does not say which server", errs)
+			t.Errorf("stderr = %q, want which server it is", errs)
 		}
 		for _, e := range cmd.Env {
 			if dir, ok := strings.CutPrefix(e, "TMPDIR="); ok {
 				if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
-					t.Errorf("left behind: %v (%v)", left, err)
+					t.Errorf("left in the directory: %v (%v), want nothing", left, err)
 				}
 			}
 		}
@@ -82,14 +82,14 @@ func TestWithdb(t *testing.T) {
 	})
 	t.Run("EndedBySignal", func(t *testing.T) {
 		if got, _, errs := code(t, withdb(t, binary, "--", "sh", "-c", "kill -KILL $$")); got != 128+int(syscall.SIGKILL) {
-			t.Errorf("exit code %d: %s", got, errs)
+			t.Errorf("exit code of a killed command = %d, want %d: %s", got, 128+int(syscall.SIGKILL), errs)
 		}
 	})
 	t.Run("KeptDirectory", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "kept")
 		for range 2 {
 			if got, _, errs := code(t, withdb(t, binary, "-durable", "-dir", dir, "--", "true")); got != 0 {
-				t.Errorf("exit code %d: %s", got, errs)
+				t.Errorf("exit code = %d, want 0: %s", got, errs)
 			}
 		}
 		if _, err := os.Stat(filepath.Join(dir, "data", "ibdata1")); err != nil {
@@ -100,7 +100,7 @@ func TestWithdb(t *testing.T) {
 		cmd := withdb(t, binary, "--", "sh", "-c", `echo "$MEMS_TEST_DATABASE_URL"`)
 		cmd.Env = append(cmd.Env, "MEMS_TEST_DATABASE_URL=given")
 		if got, out, errs := code(t, cmd); got != 0 || out != "given\n" || errs != "" {
-			t.Errorf("exit code %d, output %q, %q", got, out, errs)
+			t.Errorf("exit code %d, output %q, stderr %q; want 0, %q and none", got, out, errs, "given\n")
 		}
 	})
 	t.Run("NoCommand", func(t *testing.T) {

@@ -147,7 +147,7 @@ func (m model) check(t *testing.T) {
 		}
 	}
 	if len(left) > 0 {
-		t.Errorf("statements that no run reaches, and that nobody has reviewed:\n  %s", strings.Join(left, "\n  "))
+		t.Errorf("statements that no run reaches and no list names, want none:\n  %s", strings.Join(left, "\n  "))
 	}
 	claims := built(t, m.name, append(configuration(m.small || testing.Short()), "-DFORMULAS"), "-DNFAIR=4")
 	for _, formula := range m.formulas {
@@ -166,10 +166,10 @@ func (m model) find(t *testing.T, s spoilt) {
 	p := built(t, m.name, options, append(flags, "-O0")...) // the fault is found before -O1 would pay
 	output := p.search(t, arguments...)
 	if found := errorsFound.FindStringSubmatch(output); found == nil || found[1] == "0" {
-		t.Fatalf("SPIN finds no fault in a model that has one:\n%s", output)
+		t.Fatalf("SPIN finds no fault in a model that has one, want it found:\n%s", output)
 	}
 	if !strings.Contains(output, s.fault) {
-		t.Fatalf("SPIN finds another fault than %q:\n%s", s.fault, output)
+		t.Fatalf("SPIN finds another fault, want %q:\n%s", s.fault, output)
 	}
 	trail := p.run(t, "spin", append(options, "-t", "-p", "-g", m.name+".pml")...)
 	t.Logf("%s, SPOILT_%s: %s, by these steps:\n%s", m.name, s.name, s.fault, readable(trail))
@@ -185,15 +185,15 @@ func configuration(small bool) []string {
 func report(t *testing.T, what, output string) {
 	t.Helper()
 	if found := errorsFound.FindStringSubmatch(output); found == nil || found[1] != "0" {
-		t.Fatalf("%s: SPIN finds a fault:\n%s", what, output)
+		t.Fatalf("%s: SPIN finds a fault, want none:\n%s", what, output)
 	}
 	for _, sign := range incomplete {
 		if strings.Contains(output, sign) {
-			t.Fatalf("%s: the search is not complete (%s)", what, sign)
+			t.Fatalf("%s: the search is not complete (%s), want it complete", what, sign)
 		}
 	}
 	if !strings.Contains(output, "Full statespace search") {
-		t.Fatalf("%s: not a full search:\n%s", what, output)
+		t.Fatalf("%s: not a full search, want one:\n%s", what, output)
 	}
 	t.Logf("%-40s %10s states, depth %s, errors: 0", what, statesFound.FindStringSubmatch(output)[1], depthFound.FindStringSubmatch(output)[1])
 }

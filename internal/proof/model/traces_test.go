@@ -15,11 +15,11 @@ func TestParse(t *testing.T) {
 		t.Errorf("events: %v, want %v", got.Events, want)
 	}
 	if got.Asked != "0 1 2 0 0" || got.Results[1] != 1 || got.Results[2] != 2 {
-		t.Errorf("asked and results: %+v", got)
+		t.Errorf("parsed trace = %+v, want asked 0 1 2 0 0 and results 1 and 2", got)
 	}
 	for _, bad := range []string{"", "1 : 2", "0 : x : 0", "0 : 1 : y"} {
 		if _, err := parse(bad); err == nil {
-			t.Errorf("%q is read", bad)
+			t.Errorf("parse(%q) = nil, want an error", bad)
 		}
 	}
 }
