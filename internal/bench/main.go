@@ -48,7 +48,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure only what has this in its name, such as book; overload offers three times as much as is managed, fair lets many book at once beside readers, refuse measures refusals among 953 doctors, trail reads an audit trail of -entries, naive compares with a server that checks and then inserts")
 	flag.IntVar(&o.entries, "entries", 10_000_000, "entries of the audit trail that -only trail asks, in hundreds of thousands; ten million take about ten minutes to fill")
 	flag.StringVar(&o.serverLog, "server-log", "info", "log level of the server, by default its own: a line for each request")
-	flag.BoolVar(&o.batches, "batches", false, "decide bookings that arrive together in one transaction (MEMS_BOOKING_BATCHES)")
+	flag.BoolVar(&o.batches, "batches", true, "decide bookings that arrive together in one transaction (MEMS_BOOKING_BATCHES)")
 	quick := flag.Bool("quick", false, "a smoke run of seconds, whose figures mean nothing")
 	flag.Parse()
 	var err error

@@ -15,6 +15,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -88,11 +89,16 @@ func Handler() (http.Handler, error) {
 	}), nil
 }
 
+// settingsPage matches the pages of the settings, and one record of each.
+var settingsPage = regexp.MustCompile(`^doctors(/[1-9][0-9]{0,14})?$`)
+
 // isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
 // writes it: a view, and a date that the calendar can show for those that have one.
 func isView(name string) bool {
 	view, date, dated := strings.Cut(strings.TrimSuffix(name, "/"), "/")
 	switch view {
+	case "settings":
+		return !dated || settingsPage.MatchString(date)
 	case "", "find":
 		return !dated
 	case "day", "week", "check-in":

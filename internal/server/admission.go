@@ -237,6 +237,11 @@ func (t *turns) take(ctx context.Context, caller string, doctors []int64) (*take
 	return t.each(doctors, func(l *line) (*place, error) { return l.enter(ctx, caller) })
 }
 
+// takeAgain is take for a request that has left its turns: see line.enterAgain.
+func (t *turns) takeAgain(ctx context.Context, caller string, doctors []int64) (*takenTurns, error) {
+	return t.each(doctors, func(l *line) (*place, error) { return l.enterAgain(ctx, caller) })
+}
+
 var errNotNow = errors.New("no turn without waiting")
 
 // try takes a turn at each of the doctors if it need not wait.

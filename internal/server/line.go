@@ -222,12 +222,31 @@ func (l *line) enter(ctx context.Context, caller string) (*place, error) {
 		return nil, err
 	}
 	w := &waiter{caller: caller, admitted: make(chan struct{})}
-	element := l.waiting.PushBack(w)
+	return l.await(ctx, w, l.waiting.PushBack(w), arrived, until.Sub(arrived))
+}
+
+// enterAgain is enter for a request that has been admitted before and left its place: it is
+// the next, and not turned away before its own deadline.
+func (l *line) enterAgain(ctx context.Context, caller string) (*place, error) {
+	arrived := time.Now() //nolint:forbidigo // as in release
+	l.mu.Lock()
+	if p, ok := l.admitNow(caller); ok {
+		l.mu.Unlock()
+		return p, nil
+	}
+	w := &waiter{caller: caller, admitted: make(chan struct{})}
+	return l.await(ctx, w, l.waiting.PushFront(w), arrived, math.MaxInt64)
+}
+
+// await waits for the admission of one that has been put into the line, which is locked, and
+// unlocks it.
+func (l *line) await(ctx context.Context, w *waiter, element *list.Element, arrived time.Time, patience time.Duration) (*place, error) {
+	caller := w.caller
 	l.load(caller).waiting++
 	l.mu.Unlock()
 	l.observe.waiting(l.name, 1)
 
-	timer := time.NewTimer(until.Sub(arrived))
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-w.admitted:

@@ -52,23 +52,20 @@ func (s *Server) admitWrite(c echo.Context, op *contract.Operation) (release fun
 	return w.release, nil
 }
 
-// enter waits for the turns and a place. On an error w has what it had.
-func (w *writePlace) enter(ctx context.Context) error {
+// enter waits for the turns and a place.
+func (w *writePlace) enter(ctx context.Context) (err error) {
 	if len(w.doctors) > 0 {
 		if err := w.admission.writes.check(ctx, w.caller); err != nil {
 			return forClient(err) // a turn would not help
 		}
 	}
-	turns, err := w.admission.doctors.take(ctx, w.caller, w.doctors)
-	if err != nil {
+	if w.turns, err = w.admission.doctors.take(ctx, w.caller, w.doctors); err != nil {
 		return forClient(err)
 	}
-	place, err := w.admission.writes.enter(ctx, w.caller)
-	if err != nil {
-		turns.release()
+	if w.place, err = w.admission.writes.enter(ctx, w.caller); err != nil {
+		w.turns.release()
 		return forClient(err)
 	}
-	w.turns, w.place = turns, place
 	return nil
 }
 
@@ -88,15 +85,21 @@ func (w *writePlace) Leave() {
 // doctor's guard is the only one of them.
 func (w *writePlace) Resume() { w.place = w.admission.writes.admitAnyway(w.caller) }
 
-// Enter implements store.Place.
+// Enter implements store.Place. On an error w has nothing to release.
 func (w *writePlace) Enter(ctx context.Context) error {
 	if !w.left {
 		return nil
 	}
 	w.release()
-	if err := w.enter(ctx); err != nil {
-		return err
+	turns, err := w.admission.doctors.takeAgain(ctx, w.caller, w.doctors)
+	if err != nil {
+		return forClient(err)
 	}
-	w.left = false
+	place, err := w.admission.writes.enterAgain(ctx, w.caller)
+	if err != nil {
+		turns.release()
+		return forClient(err)
+	}
+	w.turns, w.place, w.left = turns, place, false
 	return nil
 }

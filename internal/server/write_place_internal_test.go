@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,22 +67,49 @@ func TestWaitingWritesLeaveTheirTurns(t *testing.T) {
 	})
 }
 
-// A request that comes back when all is taken is answered so, and holds nothing.
-func TestComingBackIsShed(t *testing.T) {
+// A request that comes back is served before others that wait, and not turned away before its
+// own deadline; then it holds nothing.
+func TestComingBackWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission(32, 64, 10*time.Second, LineObserver{})
-		w := newTestWrite(t.Context(), t, a, "desk", 7)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		w, late := newTestWrite(t.Context(), t, a, "desk", 7), newTestWrite(ctx, t, a, "portal", 7)
 		w.Leave()
+		late.Leave()
 		var turns []*writePlace
 		for _, caller := range []string{"a", "b", "c"} {
 			turns = append(turns, newTestWrite(t.Context(), t, a, caller, 7))
 		}
-		err, _ := w.Enter(t.Context()).(*contract.Error)
+		err, _ := errors.AsType[*contract.Error](late.Enter(ctx))
 		if err == nil || err.Slug != api.ProblemSlugUnavailable || err.Header.Get("Retry-After") == "" {
-			t.Errorf("coming back to a doctor whose turns are taken: %v, want %s with Retry-After", err, api.ProblemSlugUnavailable)
+			t.Errorf("at the deadline of a request that came back: %v, want %s with Retry-After", err, api.ProblemSlugUnavailable)
 		}
-		for _, w := range append(turns, w) {
+		var order []string
+		other := &writePlace{admission: a, caller: "d", doctors: []int64{7}}
+		go func() {
+			if err := other.enter(t.Context()); err != nil {
+				t.Error(err)
+			}
+			order = append(order, "other")
+		}()
+		synctest.Wait()
+		go func() {
+			if err := w.Enter(t.Context()); err != nil {
+				t.Error(err)
+			}
+			order = append(order, "came back")
+		}()
+		synctest.Wait()
+		for _, turn := range turns[:2] {
+			turn.release()
+			synctest.Wait()
+		}
+		if got, want := fmt.Sprint(order), "[came back other]"; got != want {
+			t.Errorf("served %s, want %s", got, want)
+		}
+		for _, w := range append(turns, w, late, other) {
 			w.release()
 		}
 		if a.doctors.taken != 0 {

@@ -34,7 +34,7 @@ type Place interface {
 	Leave()
 	// Resume takes it back at once, because others wait for this request.
 	Resume()
-	// Enter waits for a place like a new request, if it was left. Its errors are the server's own.
+	// Enter waits for a place until ctx ends, if it was left. Its errors are the server's own.
 	Enter(ctx context.Context) error
 }
 

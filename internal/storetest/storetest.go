@@ -134,7 +134,7 @@ func (d *Database) Open(t testing.TB, now func() time.Time, zone *time.Location)
 	if zone == nil {
 		zone = time.UTC
 	}
-	s, err := store.Open(store.Config{DSN: d.DSN, Now: now, Zone: zone, Log: slog.New(slog.DiscardHandler), OpenDB: lockOrder{t: t}.open})
+	s, err := store.Open(store.Config{DSN: d.DSN, Now: now, Zone: zone, Log: slog.New(slog.DiscardHandler), OpenDB: lockOrder{t: t}.open, Batches: true})
 	if err != nil {
 		t.Fatal(err)
 	}

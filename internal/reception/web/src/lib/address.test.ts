@@ -17,6 +17,8 @@ describe("an address", () => {
     "/reception/check-in/2026-11-27?doctor=4",
     "/reception/find",
     "/reception/find?doctor=2&type=3&minutes=45&from=2026-12-01&days=7&part=am",
+    "/reception/settings/doctors",
+    "/reception/settings/doctors/12?patient=9",
     "/reception/find?specialization=Ear,+nose+%26+throat&days=28",
   ])("%s is written as it was read", (address) => {
     const { route, fault } = read(address);
@@ -38,6 +40,9 @@ describe("an address", () => {
     ["/reception/find/2026-11-27", "page"],
     ["/reception/day/2026-11-27/1", "page"],
     ["/reception/toString", "page"],
+    ["/reception/settings/toString", "page"],
+    ["/reception/settings/doctors/0", "page"],
+    ["/reception/settings/doctors/1/hours", "page"],
     ["/reception/day/2026-02-29", "date"],
     ["/reception/day/27.11.2026", "date"],
     ["/reception/day/0026-11-27", "date"],
@@ -63,11 +68,14 @@ describe("an address", () => {
 
 test("a title says view and date", () => {
   const route = { date: "2027-12-30", doctor: 1, find: {} };
-  const titles = (["day", "week", "board", "find"] as const).map((view) => titleOf({ ...route, view }, "Dr. Roth"));
+  const titles = (["day", "week", "board", "find", "settings"] as const).map((view) =>
+    titleOf({ ...route, view }, "Dr. Roth"),
+  );
   expect(titles.map((t) => t.replaceAll(/(\w{3}),? (\d)/g, "$1 $2"))).toEqual([
     "Thu 30 Dec 2027 · Day · Dr. Roth · Reception",
     "Mon 27 Dec to Sun 2 Jan 2028 · Week · Dr. Roth · Reception",
     "Thu 30 Dec 2027 · Check-in · Dr. Roth · Reception",
     "Find a time · Dr. Roth · Reception",
+    "Dr. Roth · Settings · Reception",
   ]);
 });

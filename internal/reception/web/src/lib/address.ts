@@ -6,9 +6,35 @@ import { addDays, monday, shortDate } from "./time.js";
 
 export const BASE = "/reception/";
 
-const paths: Record<View, string> = { day: "day", week: "week", board: "check-in", find: "find" };
+const paths: Record<View, string> = {
+  day: "day",
+  week: "week",
+  board: "check-in",
+  find: "find",
+  settings: "settings",
+};
 
-export const titles: Record<View, string> = { day: "Day", week: "Week", board: "Check-in", find: "Find a time" };
+export const titles: Record<View, string> = {
+  day: "Day",
+  week: "Week",
+  board: "Check-in",
+  find: "Find a time",
+  settings: "Settings",
+};
+
+/** Reports whether a view shows a day, or days, of the calendar. */
+export function isDated(view: View): boolean {
+  return view !== "find" && view !== "settings";
+}
+
+/** The pages of the settings, as addresses name them. */
+export const sections = { doctors: "Doctors" } as const;
+
+/** A page of the settings: a list, or one record of it. */
+export interface Page {
+  section: keyof typeof sections;
+  id?: number | undefined;
+}
 
 /** How many days ahead free times are looked for. */
 export const SPANS = [1, 3, 7, 14, 28];
@@ -34,6 +60,8 @@ export interface Route {
   /** The doctors with a column in the day; undefined: not said. */
   doctors?: number[] | undefined;
   find: Criteria;
+  /** The page of the settings. */
+  settings?: Page | undefined;
   /** The appointment and the patient that are open over the view. */
   appointment?: number | undefined;
   patient?: number | undefined;
@@ -54,16 +82,17 @@ export function readAddress(path: string, search: string): { route: Route; fault
   const [segment = "", day = "", ...more] = path.slice(BASE.length).replace(/\/$/, "").split("/");
   const view = (Object.keys(paths) as View[]).find((v) => paths[v] === segment);
   const route: Route = { view: view ?? "day", date: "", doctor: 0, find: {} };
-  if ((segment && !view) || more.length > 0 || (view === "find" && day))
+  if (view === "settings") route.settings = settingsPage([day, ...more]);
+  if ((segment && !view) || (view === "settings" ? !route.settings : more.length > 0 || (view === "find" && day)))
     return { route: { ...route, view: "day" }, fault: "page" };
-  if (day && !isDate(day)) return { route, fault: "date" };
+  if (view !== "settings" && day && !isDate(day)) return { route, fault: "date" };
   const q = new Query(search);
   if (view === "find") route.find = criteria(q);
-  else if (view !== "day" && view) route.doctor = q.id("doctor") ?? 0;
-  else route.doctors = q.ids("doctors");
+  else if (view === "week" || view === "board") route.doctor = q.id("doctor") ?? 0;
+  else if (view !== "settings") route.doctors = q.ids("doctors");
   route.appointment = q.id("appointment");
   route.patient = route.appointment ? undefined : q.id("patient");
-  route.date = day;
+  route.date = isDated(route.view) ? day : "";
   return { route, fault: q.valid ? "" : "parameter" };
 }
 
@@ -77,11 +106,20 @@ export function addressOf(r: Route): string {
   add("appointment", r.appointment);
   add("patient", r.appointment ? undefined : r.patient);
   const query = q.toString().replaceAll("%2C", ",");
-  return `${BASE}${paths[r.view]}${r.view === "find" ? "" : `/${r.date}`}${query && `?${query}`}`;
+  const { section = "doctors", id } = r.settings ?? {};
+  const below = r.view === "settings" ? `/${section}${id ? `/${id}` : ""}` : isDated(r.view) ? `/${r.date}` : "";
+  return `${BASE}${paths[r.view]}${below}${query && `?${query}`}`;
 }
 
-/** Writes the window's title. Titles are kept with addresses, so a patient's name is in neither. */
-export function titleOf(r: Route, doctor: string): string {
+/** Reads what an address has after "settings"; without anything it is the first page. */
+function settingsPage([section = "", id = "", ...more]: string[]): Page | undefined {
+  if (!section) return { section: "doctors" };
+  if (!Object.hasOwn(sections, section) || more.length > 0 || (id && !isId(id))) return undefined;
+  return { section: section as Page["section"], ...(id ? { id: Number(id) } : {}) };
+}
+
+/** Writes the window's title; name is the doctor's, or the record's of the settings. Titles are kept with addresses, so a patient's name is in neither. */
+export function titleOf(r: Route, name: string): string {
   const dated = (date: string) => `${shortDate(date)} ${date.slice(0, 4)}`;
   const first = r.view === "week" ? monday(r.date) : r.date;
   const when = {
@@ -89,8 +127,9 @@ export function titleOf(r: Route, doctor: string): string {
     board: dated,
     week: () => `${shortDate(first)} to ${dated(addDays(first, 6))}`,
     find: null,
+    settings: () => name || sections[r.settings?.section ?? "doctors"],
   };
-  const parts = [when[r.view]?.(first) ?? "", titles[r.view], doctor, "Reception"];
+  const parts = [when[r.view]?.(first) ?? "", titles[r.view], r.view === "settings" ? "" : name, "Reception"];
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -1,6 +1,6 @@
 // The view, day and doctor that are shown, and what was read for them.
 import { type Change, isProblem, type NoAnswer, type Problem, problemOf } from "mems-client";
-import type { Criteria } from "./address.js";
+import type { Criteria, Page } from "./address.js";
 import { server } from "./client.js";
 import type { Known } from "./columns.js";
 import { directory } from "./directory.svelte.js";
@@ -26,6 +26,8 @@ class Calendar {
   boardDoctor = $state(0);
   /** What free times are looked for, other than by default. */
   find = $state.raw<Criteria>({});
+  /** The page of the settings that is shown. */
+  settings = $state.raw<Page>({ section: "doctors" });
   /** Counts the addresses that were opened, so that a view begins with what they name. */
   opened = $state(0);
   /** Steps follow each other so fast that the days between them are not read. */
@@ -59,9 +61,7 @@ class Calendar {
   missing = $derived(session.phase === "ready" ? needs[this.view].filter((p) => !session.may(p)) : []);
   /** Loading and refused show no list: there is none of this day yet. */
   status = $derived<"loading" | "ready" | "refused">(this.current ? "ready" : this.trouble ? "refused" : "loading");
-  loading = $derived(
-    this.status === "loading" && !this.missing.length && directory.doctors.length > 0 && this.view !== "find",
-  );
+  loading = $derived(this.status === "loading" && !this.missing.length && directory.doctors.length > 0 && !this.apart);
   /** Counts what changed in the clinic, so that free times are looked up again. */
   changes = $state(0);
   /** Milliseconds from one reading to the next; 0 while changes are announced. */
@@ -95,14 +95,24 @@ class Calendar {
     this.readSettled();
   }
 
+  /** Shows a page of the settings. */
+  openSettings(page: Page): void {
+    this.nowhere = "";
+    this.step(true, false);
+    this.settings = page;
+    this.view = "settings";
+    this.readSettled();
+  }
+
   /** Shows what an address names; a doctor of 0 is the one that was shown before, or all on the board. */
-  open(to: { view: View; date: string; doctor: number; find: Criteria }): void {
+  open(to: { view: View; date: string; doctor: number; find: Criteria; settings?: Page | undefined }): void {
     this.endSteps();
     this.nowhere = "";
     const before = this.wanted.key;
     if (to.view === "week" && to.doctor) this.doctor = to.doctor;
     if (to.view === "board") this.boardDoctor = to.doctor;
     this.find = to.find;
+    if (to.settings) this.settings = to.settings;
     this.view = to.view;
     this.date = to.date;
     this.opened++;
@@ -183,6 +193,11 @@ class Calendar {
     this.reader.forget();
   }
 
+  /** Whether the view reads for itself what it shows, and not the appointments of a day. */
+  get apart(): boolean {
+    return this.view === "find" || this.view === "settings";
+  }
+
   /** Whether the last reading failed; the next attempt is then a matter of how often it did. */
   get failing(): boolean {
     return this.failures > 0;
@@ -239,9 +254,9 @@ class Calendar {
     void this.read();
   }
 
-  /** Whether this caller may read what is shown; the free times are read by their own view. */
+  /** Whether this caller may read what is shown; other views than those of the calendar read for themselves. */
   private readable(): boolean {
-    return needs[this.view === "find" ? "day" : this.view].every((p) => session.may(p));
+    return needs[this.apart ? "day" : this.view].every((p) => session.may(p));
   }
 
   // What passes by itself is tried again, later each time; a refusal is not.

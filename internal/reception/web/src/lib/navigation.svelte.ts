@@ -1,7 +1,7 @@
 // Keeps the window's address at what is shown, and shows what an address names: when the desk is opened, and
 // when the user goes back or forward.
 import { untrack } from "svelte";
-import { addressOf, readAddress, type Route, titleOf } from "./address.js";
+import { addressOf, isDated, type Page, readAddress, type Route, titleOf } from "./address.js";
 import { calendar } from "./calendar.svelte.js";
 import { directory } from "./directory.svelte.js";
 import type { View } from "./read.js";
@@ -20,7 +20,11 @@ const here = () => location.pathname + location.search;
 const dialogOf = (r: Route) => r.appointment ?? r.patient;
 const below = (r: Route) => addressOf({ ...r, appointment: undefined, patient: undefined });
 const same = (a: Route, b: Route) =>
-  a.view === b.view && a.date === b.date && (a.view !== "week" || a.doctor === b.doctor);
+  a.view === b.view &&
+  a.date === b.date &&
+  (a.view !== "week" || a.doctor === b.doctor) &&
+  a.settings?.section === b.settings?.section &&
+  a.settings?.id === b.settings?.id;
 
 /** Said when a part of an address means nothing, or nothing any more. */
 const PARTLY = "Part of this address is not valid and was left out.";
@@ -49,7 +53,13 @@ class Navigation {
   /** The address of another view, of the day that is shown. */
   addressOf(view: View): string {
     const doctor = view === "week" ? calendar.doctor : view === "board" ? calendar.boardDoctor : 0;
-    return addressOf({ ...shown(), view, doctor, find: {}, appointment: undefined, patient: undefined });
+    const settings = undefined;
+    return addressOf({ ...shown(), view, doctor, find: {}, settings, appointment: undefined, patient: undefined });
+  }
+
+  /** The address of a page of the settings. */
+  settingsAddress(page: Page): string {
+    return addressOf({ view: "settings", date: "", doctor: 0, find: {}, settings: page });
   }
 
   /** Writes address and title. Call it in an effect: it reads what they depend on. */
@@ -64,7 +74,8 @@ class Navigation {
     }
     const route = shown();
     const named = route.view === "week" || (route.view === "board" && route.doctor);
-    document.title = titleOf(route, named ? directory.doctorName(route.doctor) : "");
+    const doctor = named ? route.doctor : route.settings?.section === "doctors" ? route.settings.id : undefined;
+    document.title = titleOf(route, doctor ? directory.doctorName(doctor) : "");
     // A burst of steps is one entry, written at its end: browsers refuse hundreds.
     if (!calendar.settling) untrack(() => this.keep(route));
   }
@@ -113,14 +124,14 @@ class Navigation {
   /** Reports whether all that the route names is there. */
   private show(route: Route): boolean {
     const known = (id: number) => directory.doctors.some((d) => d.id === id);
-    const { view, find } = route;
-    const date = route.date || (view === "find" ? calendar.date : dateAt(Date.now(), session.zone));
+    const { view, find, settings } = route;
+    const date = route.date || (!isDated(view) && calendar.date ? calendar.date : dateAt(Date.now(), session.zone));
     const doctors = route.doctors?.filter(known);
     if (doctors && (doctors.length > 0 || !route.doctors?.length)) directory.showOnly(doctors);
     // An address of ours without doctors means all of them; another one, those that this desk shows.
     else if (view === "day" && entry()) directory.showOnly(directory.doctors.map((d) => d.id));
     const doctor = known(route.doctor) ? route.doctor : 0;
-    calendar.open({ view, date, doctor, find });
+    calendar.open({ view, date, doctor, find, settings });
     ui.open = route.appointment;
     if (ui.patient?.id !== route.patient) ui.patient = route.patient ? { id: route.patient } : undefined;
     return directory.doctors.length === 0 || (doctors?.length === route.doctors?.length && doctor === route.doctor);
@@ -136,6 +147,7 @@ function shown(): Route {
     doctor: view === "week" ? calendar.doctor : view === "board" ? calendar.boardDoctor : 0,
     doctors: view === "day" && !all ? directory.shown.map((d) => d.id) : undefined,
     find: view === "find" ? calendar.find : {},
+    settings: view === "settings" ? calendar.settings : undefined,
     appointment: ui.open,
     patient: ui.patient?.id,
   };

@@ -1,5 +1,6 @@
 // What the desk's permissions are for, in words; the names are those of the contract.
 import type { Permission } from "mems-client";
+import { session } from "./session.svelte.js";
 
 const words: Partial<Record<Permission, string>> = {
   "directory:read": "see doctors, rooms and appointment types",
@@ -11,4 +12,9 @@ const words: Partial<Record<Permission, string>> = {
 
 export function permissionWords(p: Permission): string {
   return words[p] ?? p;
+}
+
+/** Reports whether the settings have anything that this caller may change. */
+export function maySetUp(): boolean {
+  return session.may("directory:write") || session.may("calendar:write");
 }

@@ -17,7 +17,7 @@ import { mems } from "./client.js";
 import { type Frame, apply, applyTicket } from "./frame.js";
 import { addDays, dayWindow, monday } from "./time.js";
 
-export type View = "day" | "week" | "board" | "find";
+export type View = "day" | "week" | "board" | "find" | "settings";
 
 /** What a view is to show. */
 export interface Wanted {
@@ -52,6 +52,7 @@ export const needs: Record<View, readonly Permission[]> = {
   week: ["directory:read", "appointments:read", "calendar:read"],
   board: ["directory:read", "appointments:read"],
   find: ["directory:read", "availability:read"],
+  settings: ["directory:read"],
 };
 
 /** How many doctors one request covers: the contract's bound. */
