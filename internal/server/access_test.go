@@ -21,13 +21,13 @@ import (
 	"mems/internal/storetest"
 )
 
-// secured is a clinic that asks who you are.
+// secured is a server that authenticates its callers.
 type secured struct {
 	*fixture
 	admin *contracttest.Client
 }
 
-// setupSecured starts a server that wants keys; change may configure it further.
+// setupSecured starts a server that requires keys; change may configure it further.
 func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	t.Helper()
 	db := storetest.New(t)
@@ -53,7 +53,7 @@ func setupSecured(t *testing.T, change func(*server.Config)) *secured {
 	return &secured{&fixture{Client: admin, t: t, db: db, url: h.URL, clock: c}, admin}
 }
 
-// key makes a key and returns its client and its id.
+// key creates a key and returns its client and its id.
 func (s *secured) key(role string, members object) (*contracttest.Client, int64) {
 	s.t.Helper()
 	body := object{"name": "test " + role, "role": role}
@@ -63,9 +63,8 @@ func (s *secured) key(role string, members object) (*contracttest.Client, int64)
 	return s.admin.With("X-API-Key", made.Key), made.ID
 }
 
-// Every operation, by every role: who has the permission that the contract states
-// gets past, and nobody else. Nothing but what is public is answered to a caller
-// without a key.
+// Every operation is called by every role: callers with the permission that the contract states are
+// let in, all others are rejected. A caller without a key gets public operations only.
 func TestEveryOperationByEveryRole(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -140,8 +139,8 @@ func exampleOf(op *openapi3.Operation) any {
 	return object{}
 }
 
-// What lies beyond the reach of a doctor or a partner is not there: not read, not
-// changed, not in a list.
+// A record that a doctor or a partner cannot access does not exist for them: they can neither read
+// nor change it, and no list has it.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -264,14 +263,14 @@ func TestReach(t *testing.T) {
 			}
 		}
 	}
-	// A partner learns that somebody like this is registered, and not who.
+	// A partner learns that a similar patient is registered, but not who.
 	clash := rival.Post("/patients", object{"first_name": "Ref", "last_name": "Erred", "birth_date": "1980-01-01", "on_possible_duplicate": "refuse"}).Want(t, 409, "possible-duplicate")
 	if strings.Contains(string(clash.Body), `"candidates"`) {
 		t.Errorf("the refusal has candidates, want none: %s", clash.Body)
 	}
 }
 
-// A key works until it is revoked or expires, and only as it was given.
+// A key works until it is revoked or expires, and only exactly as it was issued.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -316,7 +315,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	s.Post("/api-keys", object{"name": "x", "role": "doctor", "doctor_id": 999}).Want(t, 404, "doctor-not-found")
-	// No key lies in the database.
+	// The database holds no key.
 	var dump []string
 	if err := s.db.DB.Select(&dump, `SELECT CONCAT(name, HEX(secret_hash), scopes, created_by) FROM api_keys`); err != nil {
 		t.Fatal(err)

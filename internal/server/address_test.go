@@ -48,8 +48,7 @@ func TestOriginOf(t *testing.T) {
 	}
 }
 
-// Nothing that can be written into the header makes a client whom nobody trusts
-// somebody else.
+// No header lets a client that is not a trusted proxy pass for another address.
 func FuzzOriginOf(f *testing.F) {
 	f.Add("203.0.113.9, 10.0.0.1", "https")
 	f.Add("[::1]:80,,%", "")

@@ -12,7 +12,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// affected are the ids of what a change says no longer fits.
+// affected returns the ids of the appointments that a change reports as no longer fitting.
 func affected(t *testing.T, r *contracttest.Response) []int64 {
 	t.Helper()
 	var said struct {
@@ -63,7 +63,7 @@ func TestAffectedByChanges(t *testing.T) {
 	same("again", affected(t, f.Patch(path, object{"is_active": false})))
 	same("room", affected(t, f.Patch(fmt.Sprintf("/rooms/%d", room.ID), object{"is_active": false})), inRoom.ID)
 
-	// A plan starts from what was said.
+	// A plan starts from what the change reported.
 	plan, _ := f.planned(object{"doctor_id": doctor, "start_time": early.StartTime, "end_time": late.EndTime})
 	if len(plan.Items) != 3 {
 		t.Errorf("plan has items %+v, want 3", plan.Items)
@@ -75,7 +75,7 @@ func TestAffectedByChanges(t *testing.T) {
 	}
 }
 
-// A plan for doctors without hours proposes times at which somebody works.
+// A plan for doctors without hours proposes times at which a doctor works.
 func TestPlanWithoutHours(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -100,7 +100,8 @@ func TestPlanWithoutHours(t *testing.T) {
 	}
 }
 
-// A change of a type tells what was booked by its old rules and breaks a new one.
+// A change of a type reports the appointments that were booked by its old rules and break a new
+// one.
 func TestAffectedByTypes(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -148,7 +149,7 @@ func TestAffectedByTypes(t *testing.T) {
 	}
 }
 
-// A doctor's new specialization and lower cap tell what they leave without a right.
+// A doctor's new specialization or lower cap reports the appointments that it no longer permits.
 func TestAffectedByDoctors(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -180,7 +181,7 @@ func TestAffectedByDoctors(t *testing.T) {
 	same("higher cap", object{"overbook_cap": 3})
 	same("both", object{"specialization": "Surgery", "overbook_cap": 0}, skin, one, second, third)
 
-	// Hours in another zone are other hours.
+	// The same hours in another zone are different hours.
 	f.hours(doctor, "UTC", "08:00-18:00")
 	same("name", object{"full_name": "Dr. Per Holm"})
 	moved := affected(t, f.put(path+"/working-hours", object{"time_zone": "Asia/Tokyo", "exceptions": []object{}, "timetables": []object{
@@ -191,7 +192,7 @@ func TestAffectedByDoctors(t *testing.T) {
 	}
 }
 
-// A refusal offers a doctor without hours at times of day at which the doctor works.
+// For a doctor without hours, a refusal offers times of day at which doctors usually work.
 func TestAlternativesWithoutHours(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ usual, want string }{
@@ -214,7 +215,7 @@ func TestAlternativesWithoutHours(t *testing.T) {
 			}
 		})
 	}
-	// Beside what is taken, not a day later.
+	// The alternative is next to the taken time, not a day later.
 	f := setup(t, "UTC")
 	doctor := f.doctor()
 	f.booked(f.patient(), doctor, "2027-03-08T19:00:00Z", 30)

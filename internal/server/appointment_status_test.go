@@ -12,7 +12,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// A day of one appointment, every step of it in the history.
+// One appointment goes through every status, and the history has each step.
 func TestChangeAppointmentStatus(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -197,9 +197,9 @@ func TestReschedule(t *testing.T) {
 	}
 }
 
-// Appointments change places with each other, doctor against doctor, while
-// others book into the gaps: nobody is booked twice, nothing is lost, and no
-// answer is anything but moved, booked or refused because the slot is taken.
+// Appointments swap their doctors while others book into the gaps: no doctor or patient is booked
+// twice, no appointment is lost, and every request is rescheduled, booked, or refused because the
+// slot is taken.
 func TestReschedulesCross(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

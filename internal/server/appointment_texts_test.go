@@ -10,8 +10,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// The reason and the note are changed in any status, and the history says that they were.
-// Undo takes back what was done to the appointment before.
+// The reason and the note can be changed in any status, and the history records it. Undo reverts
+// the last change of status or time, not these.
 func TestAppointmentTexts(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -84,7 +84,7 @@ func TestAppointmentTexts(t *testing.T) {
 			got, "book update confirm update undo reschedule cancel update")
 	}
 
-	// What is written about an erased patient would never be erased.
+	// A text about a patient who is already erased would never be erased.
 	f.Post(fmt.Sprintf("/patients/%d/erase", patient), object{"reason": "asked for it"}).Want(t, 200, "")
 	patch("*", object{"reason": "written after the erasure"}).Want(t, 404, "appointment-not-found")
 	f.Post(path+"/cancel", object{"reason": "other", "note": "written after the erasure"}).Want(t, 404, "appointment-not-found")
@@ -97,8 +97,8 @@ func TestAppointmentTexts(t *testing.T) {
 	}
 }
 
-// A partner reads what its appointments are for, and neither reads nor replaces the note of
-// staff. The audit trail has both, with the patient's key.
+// A partner can read an appointment's reason, but neither read nor replace the note of staff. The
+// audit trail has both, encrypted with the patient's key.
 func TestAppointmentTextsOfPartners(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

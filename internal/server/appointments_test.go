@@ -56,7 +56,7 @@ func TestBookAppointment(t *testing.T) {
 		for _, minutes := range []int{15, 180} {
 			f.booked(f.patient(), f.doctor(), "2027-03-02T09:00:00Z", minutes)
 		}
-		// JSON does not tell 30 from 30.0 or 3e1.
+		// JSON does not distinguish 30 from 30.0 or 3e1.
 		for _, minutes := range []string{"30.0", "3e1"} {
 			f.Post("/appointments", fmt.Sprintf(`{"patient_id":%d,"doctor_id":%d,"start_time":"2027-03-02T09:00:00Z","duration_minutes":%s}`,
 				f.patient(), f.doctor(), minutes)).Want(t, 201, "")
@@ -108,12 +108,12 @@ func TestBookAppointment(t *testing.T) {
 		f.book(f.patient(), doctor, "2027-04-03T00:30:00Z", 30).Want(t, 201, "")
 	})
 	t.Run("AcrossDST", func(t *testing.T) {
-		// Zurich, 2027-10-31: 02:30 happens twice. They are two different times.
+		// In Zurich, 02:30 happens twice on 2027-10-31. These are different times.
 		doctor := f.doctor()
 		f.booked(f.patient(), doctor, "2027-10-31T02:30:00+02:00", 30)
 		f.book(f.patient(), doctor, "2027-10-31T02:30:00+01:00", 30).Want(t, 201, "")
 		f.book(f.patient(), doctor, "2027-10-31T00:45:00Z", 30).Want(t, 409, "doctor-overlap")
-		// 2027-03-28: from 01:30 CET, an hour later the clock shows 03:30.
+		// On 2027-03-28, an hour after 01:30 CET the clock shows 03:30.
 		f.booked(f.patient(), doctor, "2027-03-28T01:30:00+01:00", 60)
 		f.book(f.patient(), doctor, "2027-03-28T03:15:00+02:00", 30).Want(t, 409, "doctor-overlap")
 		f.book(f.patient(), doctor, "2027-03-28T03:30:00+02:00", 30).Want(t, 201, "")
@@ -126,7 +126,7 @@ func TestBookAppointment(t *testing.T) {
 	})
 }
 
-// One request breaks every rule; each step mends the one that was answered.
+// One request breaks every rule; each step fixes the violation that was reported.
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -208,7 +208,7 @@ func TestCancelAppointment(t *testing.T) {
 	}
 }
 
-// Once a deactivation has been answered, no booking succeeds.
+// After the response to a deactivation, no booking succeeds.
 func TestDeactivationRacesBookings(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -252,8 +252,8 @@ func TestDeactivationRacesBookings(t *testing.T) {
 	t.Logf("%d refused", refused.Load())
 }
 
-// A doctor or patient is deleted while being booked: either the record goes and
-// the booking finds it gone, or the booking stands and the record stays.
+// A doctor or patient is deleted while being booked: either the record is deleted and the booking
+// fails, or the booking succeeds and the record stays.
 func TestDeleteRacesBookings(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -285,8 +285,8 @@ func TestDeleteRacesBookings(t *testing.T) {
 	}
 }
 
-// Of 64 clients who want one time at once, each with a key, one gets it and 63 are told
-// that it is taken, with alternatives: none is turned away for load.
+// 64 clients, each with a key, book one time at once: one gets it, and 63 are told that it is
+// taken, with alternatives. None is rejected because of load.
 func TestRaceForOneTimeIsAnswered(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -21,7 +21,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// member is a property of a schema: "TimeOff.reason".
+// member is a property of a schema, such as "TimeOff.reason".
 type member struct {
 	name     string
 	schema   *openapi3.Schema // where it is
@@ -29,15 +29,15 @@ type member struct {
 	required bool
 }
 
-// audience is what the contract says about a member, or about the schema that it refers
-// to; "" when it says nothing.
+// audience returns the x-audience of a member, or of the schema that it refers to; "" if there is
+// none.
 func (m member) audience() string {
 	value, _ := m.property.Value.Extensions["x-audience"].(string)
 	return value
 }
 
-// walkSchema visits every member below a schema, once. opaque is whether the way there
-// leads through what the generated code keeps as raw JSON.
+// walkSchema visits every member below a schema once. opaque is whether the path to it leads
+// through a part that the generated code keeps as raw JSON.
 func walkSchema(
 	ref *openapi3.SchemaRef, name string, opaque bool, seen map[*openapi3.Schema]bool, visit func(m member, opaque bool),
 ) {
@@ -63,7 +63,7 @@ func walkSchema(
 	}
 }
 
-// answered visits every member of every answer of every operation.
+// answered visits every member of every response of every operation.
 func answered(t *testing.T, visit func(operation string, m member, opaque bool)) {
 	t.Helper()
 	doc := spec(t)
@@ -89,14 +89,14 @@ func spec(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// words are the names of members that hold words which somebody wrote.
+// words are parts of names whose members hold free text.
 var words = []string{
 	"note", "notes", "reason", "reasons", "comment", "comments", "remark", "remarks", "description", "message", "memo",
 	"explanation", "justification", "instruction", "instructions", "annotation",
 }
 
-// isWords reports whether a member is named like words ("disabled_reason", "noteText",
-// "cancelationReason") or has the shape that this contract gives to them.
+// isWords reports whether a member is named like free text ("disabled_reason", "noteText",
+// "cancelationReason") or has the shape that this contract gives to free text.
 func isWords(m member) bool {
 	name := m.name[strings.LastIndexByte(m.name, '.')+1:]
 	var spread strings.Builder
@@ -116,8 +116,8 @@ func isWords(m member) bool {
 	return schema.Type.Is("string") && free && schema.MaxLength != nil && *schema.MaxLength >= 300
 }
 
-// A member of an answer that is named like words says for whom it is. Marked members
-// can be left out, and the filter finds all of them.
+// Every response member that is named like free text has an x-audience. Marked members can be left
+// out, and the filter finds all of them.
 func TestEveryMemberWithWordsHasAnAudience(t *testing.T) {
 	t.Parallel()
 	plain, long := openapi3.NewStringSchema(), openapi3.NewStringSchema().WithMaxLength(500)
@@ -214,15 +214,15 @@ func tagged(t *testing.T, tag string) map[string]string {
 	return found
 }
 
-// sight is a marked member that an answer held.
+// sight is a marked member that was present in a response.
 type sight struct {
 	member string
 	doctor int64 // whom it is about, by x-audience-doctor; 0 for none
 	value  any
 }
 
-// sightings finds the marked members that are present in an answer's body, by the
-// contract's schema of the answer.
+// sightings finds the marked members that are present in a response's body, by the contract's
+// schema of the response.
 func sightings(t *testing.T, response *openapi3.Response, answer *contracttest.Response) []sight {
 	t.Helper()
 	var all []sight

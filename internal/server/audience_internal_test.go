@@ -11,7 +11,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Words are withheld wherever in an answer they are, and nothing else is.
+// Marked texts are withheld wherever they occur in a response, and nothing else is.
 func TestWithheld(t *testing.T) {
 	t.Parallel()
 	const secret = "words of staff"
@@ -88,7 +88,7 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// A webhook's message is read outside of the clinic, whatever the permissions of its owner.
+// Webhook messages are read outside the clinic, whatever permissions the webhook's owner has.
 func TestWebhookMessageWithoutStaffWords(t *testing.T) {
 	t.Parallel()
 	const secret = "words of staff"

@@ -15,15 +15,15 @@ import (
 	"mems/internal/contracttest"
 )
 
-// staffWords stand in every marked member of the clinic below that takes any words.
+// staffWords fill every marked free-text member of the clinic below.
 const staffWords = "Words of staff 7c1f."
 
-// confidential is a clinic in which every marked member holds something.
+// confidential is a clinic in which every marked member has a value.
 type confidential struct {
 	*secured
 	doctors [2]int64
 	patient int64 // whom the partner registered
-	// ids are the records of a collection, by its path.
+	// ids are the ids of the records of a collection, by its path.
 	ids     map[string][]string
 	callers map[string]*contracttest.Client
 	partner *contracttest.Client // reaches what it made
@@ -116,7 +116,7 @@ func newConfidential(t *testing.T) *confidential {
 	return c
 }
 
-// made is the id of a record that a client makes.
+// made returns the id of a record that a client creates.
 func (c *confidential) made(client *contracttest.Client, path string, body object) int64 {
 	c.t.Helper()
 	answer := client.Post(path, body)
@@ -131,8 +131,7 @@ func (c *confidential) made(client *contracttest.Client, path string, body objec
 	return id
 }
 
-// addresses are those of a path of the contract, with the queries without which it
-// would show little.
+// addresses are the URLs of a path of the contract, with the queries that make it return something.
 func (c *confidential) addresses(path string) []string {
 	found := []string{""}
 	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
@@ -183,8 +182,8 @@ func (c *confidential) addresses(path string) []string {
 	return whole
 }
 
-// check holds an answer to what a caller may read, and returns the marked members that
-// it shows.
+// check fails the test if a response has a marked member that the caller may not read, and returns
+// the marked members that it has.
 func (c *confidential) check(name string, op *openapi3.Operation, answer *contracttest.Response) []sight {
 	c.t.Helper()
 	response := op.Responses.Value(fmt.Sprint(answer.Status))
@@ -209,9 +208,9 @@ func (c *confidential) check(name string, op *openapi3.Operation, answer *contra
 	return seen
 }
 
-// Every read of the contract, by every role: who is outside of the audience of a marked
-// member does not see it in any answer, who is inside sees it in every one. The members
-// are those of the contract: one that no record of this clinic shows fails the test.
+// Every role reads every GET of the contract: a caller outside the audience of a marked member
+// never sees it, a caller inside always does. A member that no record of this clinic shows fails
+// the test.
 func TestStaffWordsByEveryRole(t *testing.T) {
 	t.Parallel()
 	c := newConfidential(t)
@@ -270,9 +269,8 @@ func TestStaffWordsByEveryRole(t *testing.T) {
 	}
 }
 
-// What a partner or a doctor does is answered without the words too: the first time, and
-// when the request is repeated with its Idempotency-Key. A partner's own words make no
-// difference.
+// Responses to what a partner or a doctor changes omit the texts too, first and when the request is
+// replayed with its Idempotency-Key, even texts that the partner wrote.
 func TestStaffWordsInAnswersToChanges(t *testing.T) {
 	t.Parallel()
 	c := newConfidential(t)
@@ -338,7 +336,7 @@ func TestStaffWordsInAnswersToChanges(t *testing.T) {
 			t.Errorf("replay of POST %s = %s, want %s", request.Path, again.Body, first.Body)
 		}
 	}
-	// What was cancelled with a partner's own words shows them to staff.
+	// Staff see the text with which a partner cancelled.
 	var a api.Appointment
 	c.admin.Get(fmt.Sprintf("/appointments/%d", toCancel)).Want(t, 200, "").Decode(t, &a)
 	if note, err := a.Cancellation.Note.Get(); err != nil || note != staffWords {
@@ -346,7 +344,7 @@ func TestStaffWordsInAnswersToChanges(t *testing.T) {
 	}
 }
 
-// A stream tells everybody what changed and nobody in which words.
+// A stream tells every caller what changed, and none of the texts.
 func TestStaffWordsInStreams(t *testing.T) {
 	t.Parallel()
 	c := newConfidential(t)

@@ -17,7 +17,7 @@ import (
 	"mems/internal/store"
 )
 
-// trail reads the newest entries of the audit trail.
+// trail returns the newest entries of the audit trail.
 func (s *secured) trail(query ...string) []api.AuditEntry {
 	s.t.Helper()
 	var list api.AuditList
@@ -25,8 +25,8 @@ func (s *secured) trail(query ...string) []api.AuditEntry {
 	return list.Items
 }
 
-// Who read or changed what, from where and why: each read and each change is
-// there, and a refusal leaves nothing.
+// The trail has every read and change, with who, when, from where and why; a refused change leaves
+// nothing.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -57,7 +57,7 @@ func TestAudit(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	// All that concerns the patient, lists that showed her included.
+	// The patient's entries include the lists that showed her.
 	if concerns := s.trail("patient_id", fmt.Sprint(p.ID)); len(concerns) != 6+1 { // and that the trail was read just now
 		t.Errorf("%d entries about the patient, want 7: %+v", len(concerns), concerns)
 	}
@@ -69,7 +69,7 @@ func TestAudit(t *testing.T) {
 	if reads := s.trail("operation", "listAuditEntries"); len(reads) < 2 {
 		t.Errorf("%d entries of reading the trail, want at least 2", len(reads))
 	}
-	// What tells who somebody is does not lie in the trail in plain text.
+	// The trail holds identifying data in encrypted form only.
 	var plain []string
 	if err := s.db.DB.Select(&plain, `SELECT CONCAT_WS(' ', subject, operation, patient_ids, details) FROM audit_entries`); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestAudit(t *testing.T) {
 	if text := strings.Join(plain, "\n"); strings.Contains(text, "Geheim") || strings.Contains(text, "555") {
 		t.Errorf("the stored trail has private values in plain text, want none:\n%s", text)
 	}
-	// Pages follow each other.
+	// Pages are consecutive.
 	var first, second api.AuditList
 	s.Get("/audit", "limit", "3").Want(t, 200, "").Decode(t, &first)
 	s.Get("/audit", "limit", "3", "cursor", first.NextCursor.MustGet()).Want(t, 200, "").Decode(t, &second)
@@ -86,8 +86,8 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// Erased is erased: nowhere in the database is a word of who it was, the visits
-// stay, and the trail is whole.
+// After an erasure no identifying word is left anywhere in the database; the appointments stay, and
+// the trail is intact.
 func TestEraseAndExport(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -145,7 +145,8 @@ func TestEraseAndExport(t *testing.T) {
 	if err := s.db.DB.Get(&visits, `SELECT COUNT(*) FROM appointments WHERE patient_id = ?`, p.ID); err != nil || visits != 2 {
 		t.Errorf("%d appointments (%v), want the 2 kept", visits, err)
 	}
-	// The trail tells that there was something, and not what; but why it is gone.
+	// The trail shows that there were values, but not which; only the reason for the erasure is
+	// readable.
 	var erased, told int
 	for _, e := range s.trail("patient_id", fmt.Sprint(p.ID)) {
 		if e.Erased {
@@ -161,7 +162,7 @@ func TestEraseAndExport(t *testing.T) {
 	if report := s.verify(); len(report.Faults) > 0 {
 		t.Errorf("faults %v, want none", report.Faults)
 	}
-	// Nobody can be booked who is nobody.
+	// An erased patient cannot be booked.
 	s.book(p.ID, doctor, "2027-03-09T09:00:00Z", 30).Want(t, 404, "patient-not-found")
 	s.Patch(fmt.Sprintf("/patients/%d", p.ID), object{"first_name": "X"}).Want(t, 404, "patient-not-found")
 	s.Post(erase, object{"reason": "again"}).Want(t, 404, "patient-not-found")
@@ -178,7 +179,7 @@ func (s *secured) tables() []string {
 	return names
 }
 
-// dump is everything in a table, as text.
+// dump returns everything in a table as text.
 func (s *secured) dump(table string) string {
 	s.t.Helper()
 	rows, err := s.db.DB.Queryx("SELECT * FROM " + table) //nolint:unqueryvet // whatever columns it has
@@ -221,8 +222,7 @@ func (s *secured) verify(known ...auditchain.Head) auditchain.Report {
 	return report
 }
 
-// Nothing of whom people are gets out of where it belongs: not into the log, not
-// into a refusal.
+// Neither the log nor a refusal contains data of patients.
 func TestNoWordAboutPeople(t *testing.T) {
 	t.Parallel()
 	log := &lines{}
@@ -256,8 +256,8 @@ func TestNoWordAboutPeople(t *testing.T) {
 	}
 }
 
-// Tampering with the trail is found: an entry altered, removed, put
-// elsewhere, cut off, or added.
+// Tampering with the trail is detected: an entry that was altered, removed, moved, cut off or
+// added.
 func TestVerifyAudit(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -320,7 +320,7 @@ func TestVerifyAudit(t *testing.T) {
 	if report := s.verify(); len(report.Faults) > 0 {
 		t.Fatalf("verification after restoring what was altered: faults %q, want none", report.Faults)
 	}
-	// Somebody who knows all this, and cuts the end off with care, is found by the anchor.
+	// An intruder who knows all this and carefully cuts off the end is detected by the anchor.
 	if _, err := s.db.DB.Exec(`DELETE FROM audit_entries WHERE chain = ? AND seq = ?`, chain, last); err != nil {
 		t.Fatal(err)
 	}
@@ -371,8 +371,8 @@ func (s *secured) restore(table string, rows []map[string]any) {
 	}
 }
 
-// With a key of its own, the trail cannot be forged by somebody who has the whole
-// database: the hashes cannot be made without it.
+// With a key, even an intruder with access to the whole database cannot forge the trail: computing
+// the hashes needs the key.
 func TestAuditKeys(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

@@ -14,7 +14,7 @@ import (
 	"mems/gen/api"
 )
 
-// slots reads all pages of an availability.
+// slots returns all pages of a search for free times.
 func (f *fixture) slots(query ...string) []string {
 	f.t.Helper()
 	var all []string
@@ -158,9 +158,8 @@ func TestNextAvailable(t *testing.T) {
 	}
 }
 
-// In random clinics, on a day on which the clocks change and on others, what is
-// offered is what can be held at that moment, no more and no less: every start
-// of the grid is tried.
+// In random clinics, on ordinary days and on those of a clock change, exactly the times that are
+// offered can be held at that moment: every start of the grid is tried.
 func TestAvailabilityIsWhatCanBeBooked(t *testing.T) {
 	t.Parallel()
 	for round, day := range []string{"2027-03-28", "2027-10-31", "2027-03-03", "2027-03-04", "2027-03-28", "2027-10-31"} {
@@ -216,7 +215,7 @@ func TestAvailabilityIsWhatCanBeBooked(t *testing.T) {
 	}
 }
 
-// What a refusal offers can be booked, by this patient, and is near.
+// The alternatives of a refusal can be booked by this patient, and are near the requested time.
 func TestAlternatives(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -259,8 +258,8 @@ func TestAlternatives(t *testing.T) {
 	})
 }
 
-// A search that had to stop says where to go on, also when it has found nothing yet,
-// and counting does not go on for ever.
+// A search that stops at its limit returns where to continue, even if it has found nothing yet, and
+// a count is limited as well.
 func TestAvailabilityOfManyDoctors(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -16,8 +16,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// A body that is too large is refused by its length, before it comes; one that stops
-// coming is told as one that did not arrive in time.
+// A body that is too large is rejected by its length before it arrives; one that stops arriving is
+// reported as a timeout.
 func TestBodiesThatDoNotCome(t *testing.T) {
 	t.Parallel()
 	c := &clock{}

@@ -9,7 +9,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// Half of a surrogate pair is no character, wherever it stands.
+// A lone half of a surrogate pair is rejected wherever it occurs.
 func TestLoneSurrogates(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -47,7 +47,7 @@ func TestLoneSurrogates(t *testing.T) {
 	}
 }
 
-// A body that is compressed is refused for that, and told what is taken.
+// A compressed body is rejected, and the response says what is accepted.
 func TestContentEncoding(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

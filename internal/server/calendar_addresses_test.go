@@ -16,13 +16,13 @@ import (
 	"mems/internal/storetest"
 )
 
-// An address works until it is revoked or expires, in every process at once, and
-// without it nothing tells whether it ever did.
+// A feed's URL works until it is revoked or expires, in every process at once; afterwards it is
+// indistinguishable from one that never worked.
 func TestCalendarFeedAddresses(t *testing.T) {
 	t.Parallel()
 	log := &lines{}
 	s := setupSecured(t, func(c *server.Config) { c.Log = jsonLog(log) })
-	// The other process has the rights of db/grants.sql and no more.
+	// The other process has exactly the rights of db/grants.sql.
 	nobody, elsewhere := contracttest.New(t, s.url), contracttest.New(t, setupOn(t, storetest.Grant(t, s.db), "UTC").url)
 	doctor := s.doctor()
 	kept, gone := s.feed(doctor), s.feed(doctor)
@@ -73,7 +73,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	elsewhere.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", passing.ID), nil).Want(t, 200, "")
 	nobody.Get(passing.URL).Want(t, 404, "calendar-feed-not-found")
 	nobody.Get(kept.URL).Want(t, 200, "") // the other is none of its business
-	// A key is no address, and an address no key.
+	// An API key does not work as a feed's URL, nor the reverse.
 	nobody.With("X-API-Key", strings.TrimSuffix(strings.TrimPrefix(kept.URL, "/calendars/"), ".ics")).Get("/patients").Want(t, 401, "unauthenticated")
 
 	for name, body := range map[string]object{
@@ -88,7 +88,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	s.Post("/calendar-feeds", object{"doctor_id": 999, "name": "x"}).Want(t, 404, "doctor-not-found")
 	s.Get("/calendar-feeds/999").Want(t, 404, "calendar-feed-not-found")
 
-	// The secret lies nowhere: not in the database, not in the log.
+	// The secret is stored neither in the database nor in the log.
 	secret := strings.TrimSuffix(secretOf(kept), ".ics")
 	var dump []string
 	if err := s.db.DB.Select(&dump, `SELECT CONCAT_WS(' ', id, name, HEX(secret_hash), created_by) FROM calendar_feeds
@@ -101,7 +101,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, "/calendars/:token") || strings.Contains(text, secret) || strings.Contains(text, "memscal") {
 		t.Errorf("log: %s, want the address as /calendars/:token, without the secret", text)
 	}
-	// Every reading is in the trail, as one by the feed, and says when it was last.
+	// The trail has every read of the feed, and the feed has the time of the last one.
 	read := s.trail("subject", fmt.Sprintf("feed:%d", kept.ID))
 	if len(read) != 3 || read[0].Operation != "getCalendar" || read[0].Action != "read" || read[0].Object != "calendar_feed" ||
 		read[0].ObjectID.MustGet() != kept.ID || len(read[0].PatientIds) > 0 || !read[0].PatientID.IsNull() || read[0].Address.IsNull() {
@@ -115,7 +115,7 @@ func TestCalendarFeedAddresses(t *testing.T) {
 	}
 }
 
-// A doctor makes and sees feeds of the own calendar; the clinic's are for managers.
+// A doctor can create and see feeds of their own calendar; those of the clinic are for managers.
 func TestCalendarFeedReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -168,7 +168,7 @@ func TestCalendarFeedReach(t *testing.T) {
 	}
 	doctor.Post(fmt.Sprintf("/calendar-feeds/%d/revoke", own.ID), nil).Want(t, 200, "")
 	s.Get(clinics.URL).Want(t, 200, "")
-	// The trail says who made and who ended it.
+	// The trail has who created the feed and who revoked it.
 	var actions []string
 	for _, e := range slices.Backward(s.trail("subject", own.CreatedBy)) {
 		if e.Object == "calendar_feed" {
@@ -178,12 +178,12 @@ func TestCalendarFeedReach(t *testing.T) {
 	if want := []string{"createCalendarFeed create", "revokeCalendarFeed update"}; !slices.Equal(actions, want) {
 		t.Errorf("%q, want %q", actions, want)
 	}
-	// A feed goes with its doctor.
+	// A feed is deleted with its doctor.
 	s.Delete(fmt.Sprintf("/doctors/%d", other)).Want(t, 204, "")
 	s.Get(foreign.URL).Want(t, 404, "calendar-feed-not-found")
 }
 
-// A client that has the calendar gets 304 until something changes.
+// A client that has the current calendar gets 304 until something changes.
 func TestCalendarFeedIsCached(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -220,8 +220,7 @@ func TestCalendarFeedIsCached(t *testing.T) {
 	ask("GET", "*").Want(t, 404, "calendar-feed-not-found")
 }
 
-// Guessing addresses is slowed down like guessing keys, and a feed that is asked
-// too often is told to wait.
+// Guessing feed URLs is limited like guessing keys, and a feed that is read too often gets 429.
 func TestCalendarFeedIsRateLimited(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 10 })

@@ -9,7 +9,7 @@ import (
 	"mems/internal/ical"
 )
 
-// How an appointment in each status, and time off, look in a calendar program.
+// An appointment in each status, and time off, as a calendar program shows them.
 func TestCalendarOf(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2027, 3, 28, 1, 15, 0, 0, time.UTC)

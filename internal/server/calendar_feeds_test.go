@@ -16,8 +16,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// feed makes a feed and returns its record and address. doctor 0 is the
-// whole clinic.
+// feed creates a feed and returns its record and URL; doctor 0 is the whole clinic.
 func (f *fixture) feed(doctor int64) api.CalendarFeedCreated {
 	f.t.Helper()
 	body := object{"doctor_id": doctor, "name": "Phone"}
@@ -29,9 +28,8 @@ func (f *fixture) feed(doctor int64) api.CalendarFeedCreated {
 	return made
 }
 
-// subscribed reads a calendar as a calendar program does: with another parser
-// than the one that belongs to what wrote it, which also sees to what RFC 5545
-// demands of every component.
+// subscribed reads a calendar as a calendar program does: with a parser independent of the encoder,
+// which also checks what RFC 5545 requires of every component.
 func subscribed(t *testing.T, answer *contracttest.Response) (calendar *reader.Calendar, events map[string]reader.Event) {
 	t.Helper()
 	answer.Want(t, 200, "")
@@ -62,7 +60,7 @@ func subscribed(t *testing.T, answer *contracttest.Response) (calendar *reader.C
 	return calendar, events
 }
 
-// value is a property of the event, unescaped; "" for none.
+// value returns a property of the event, unescaped; "" if it is missing.
 func value(t *testing.T, e reader.Event, name string) string {
 	t.Helper()
 	text, err := e.Props.Text(name)
@@ -72,7 +70,7 @@ func value(t *testing.T, e reader.Event, name string) string {
 	return text
 }
 
-// span is when the event is.
+// span returns the event's start and end.
 func span(t *testing.T, e reader.Event) string {
 	t.Helper()
 	start, err := e.DateTimeStart(time.UTC)
@@ -86,7 +84,7 @@ func span(t *testing.T, e reader.Event) string {
 	return start.Format(time.RFC3339) + "/" + end.Format(time.RFC3339)
 }
 
-// kinds counts events by what their UID begins with.
+// kinds counts events by the prefix of their UID.
 func kinds(events map[string]reader.Event) map[string]int {
 	n := map[string]int{}
 	for uid := range events {
@@ -96,7 +94,7 @@ func kinds(events map[string]reader.Event) map[string]int {
 	return n
 }
 
-// find is the event of an appointment.
+// find returns the event of an appointment.
 func find(t *testing.T, events map[string]reader.Event, id int64) reader.Event {
 	t.Helper()
 	for uid, e := range events {
@@ -108,8 +106,8 @@ func find(t *testing.T, events map[string]reader.Event, id int64) reader.Event {
 	return reader.Event{}
 }
 
-// A feed shows the appointments that GET /appointments lists for the same days,
-// when they are, around both changes of the clocks too.
+// A feed has the appointments that GET /appointments lists for the same days, at the same times,
+// also around both clock changes.
 func TestCalendarFeedIsTheCalendar(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -154,8 +152,7 @@ func TestCalendarFeedIsTheCalendar(t *testing.T) {
 	}
 }
 
-// Every change of an appointment raises SEQUENCE and keeps the UID, in every feed
-// that shows it.
+// Every change of an appointment increases SEQUENCE and keeps the UID, in every feed that has it.
 func TestCalendarFeedSequence(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -208,7 +205,7 @@ func TestCalendarFeedSequence(t *testing.T) {
 	f.act(a.ID, "leave").Want(t, 200, "")
 	step("left", "CONFIRMED", "TRANSPARENT", at)
 
-	// One that goes to a colleague leaves the one calendar for the other.
+	// An appointment rescheduled to a colleague leaves the first calendar and enters the other.
 	b := f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
 	f.Post(fmt.Sprintf("/appointments/%d/reschedule", b.ID), object{"doctor_id": colleague}).Want(t, 200, "")
 	_, events := subscribed(t, f.Get(colleagues.URL))
@@ -220,8 +217,7 @@ func TestCalendarFeedSequence(t *testing.T) {
 	}
 }
 
-// Who comes, why, and what people wrote about it is in no calendar; where, and
-// which doctor, is.
+// No calendar has the patient, the reason or a note; it has the place and the doctor.
 func TestCalendarFeedShowsNoPatient(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -281,7 +277,7 @@ func TestCalendarFeedShowsNoPatient(t *testing.T) {
 				t.Errorf("time off: %v, want summary %q from 2027-03-03 to 2027-03-05", e.Props, c.absent)
 			}
 		}
-		// What is folded is looked for unfolded.
+		// The text is unfolded before it is searched.
 		text := strings.ToLower(strings.ReplaceAll(string(answer.Body), "\r\n ", ""))
 		for _, planted := range []string{"zzplanted", "5559876", "555 98 76", "1971", "illness", "patient", "outside", "oncology", "+41"} {
 			if strings.Contains(text, planted) {

@@ -31,7 +31,7 @@ func TestWorkingHours(t *testing.T) {
 	block := func(weekday int, start, end string) object {
 		return object{"weekday": weekday, "start": start, "end": end}
 	}
-	// Monday mornings, from May on Tuesdays; one Monday in the afternoon, one not at all.
+	// Monday mornings, from May on Tuesdays; one Monday in the afternoon only, one not at all.
 	week := object{
 		"timetables": []object{
 			{"effective_from": "2027-05-01", "blocks": []object{block(2, "13:00", "24:00"), block(3, "00:00", "02:00")}},
@@ -116,8 +116,7 @@ func TestWorkingHours(t *testing.T) {
 	})
 }
 
-// A shift over the night in which the clocks change, in the clinic's own words:
-// from ten in the evening to six.
+// A night shift over a clock change, in local times: from 22:00 to 06:00.
 func TestWorkingHoursAcrossDST(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -128,12 +127,12 @@ func TestWorkingHoursAcrossDST(t *testing.T) {
 	}
 	f.book(f.patient(), doctor, "2027-03-28T03:45:00Z", 30).Want(t, 409, "outside-working-hours") // 05:45 to 06:15
 	f.book(f.patient(), doctor, "2027-10-31T04:45:00Z", 30).Want(t, 409, "outside-working-hours")
-	// A block that begins in the gap begins when it ends, 03:00.
+	// A block that begins in the gap begins at its end, 03:00.
 	gap := f.doctor()
 	f.hours(gap, "Europe/Zurich", "02:30-04:00")
 	f.book(f.patient(), gap, "2027-03-28T00:45:00Z", 30).Want(t, 409, "outside-working-hours")
 	f.booked(f.patient(), gap, "2027-03-28T01:00:00Z", 60)
-	// One over a fold runs from the first 02:30 to the last 02:45: an hour and a quarter.
+	// A block over the repeated hour runs from the first 02:30 to the last 02:45: 75 minutes.
 	fold := f.doctor()
 	f.hours(fold, "Europe/Zurich", "02:30-02:45")
 	f.booked(f.patient(), fold, "2027-10-31T00:30:00Z", 75)
@@ -181,7 +180,7 @@ func TestTimeOffAndClosures(t *testing.T) {
 		f.booked(f.patient(), doctor, "2027-03-02T15:00:00Z", 30)
 	})
 	t.Run("WholeDays", func(t *testing.T) {
-		// The night of 28 March has 23 hours in Zurich.
+		// The day of 28 March has 23 hours in Zurich.
 		f.Post(path, object{"first_date": "2027-03-27", "last_date": "2027-03-28", "reason": "vacation"}).Want(t, 201, "").Decode(t, &created)
 		if got := created.TimeOff; !got.StartTime.Equal(at("2027-03-26T23:00:00Z")) || !got.EndTime.Equal(at("2027-03-28T22:00:00Z")) {
 			t.Errorf("time off from %s to %s, want 2027-03-26T23:00:00Z to 2027-03-28T22:00:00Z",
@@ -279,8 +278,8 @@ func TestTimeOffAndClosures(t *testing.T) {
 	})
 }
 
-// Whatever was booked before a time off was answered is in its list, and
-// nothing is booked after: the two race through two servers.
+// Everything booked before the response to a time off is in its list, and nothing is booked
+// afterwards: both race through two servers.
 func TestTimeOffRacesBookings(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"time-off", "closures"} {
@@ -351,7 +350,7 @@ func idsOf(as []api.Appointment) []int64 {
 	return ids
 }
 
-// at reads a time.
+// at parses a time.
 func at(s string) time.Time {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// follower keeps what the feed told: each record as it was last seen, as JSON.
+// follower is a copy made from the feed: the last state of each record, as JSON.
 type follower struct {
 	t       *testing.T
 	client  *contracttest.Client
@@ -32,7 +32,7 @@ func newFollower(t *testing.T, client *contracttest.Client) *follower {
 	return &follower{t: t, client: client, records: map[string]map[int64]string{}}
 }
 
-// follow reads all that is new, two changes at a time, and returns the types.
+// follow reads all new changes, two at a time, and returns their types.
 func (f *follower) follow(query ...string) []string {
 	f.t.Helper()
 	var seen []string
@@ -64,8 +64,8 @@ func (f *follower) follow(query ...string) []string {
 	return seen
 }
 
-// A client that follows the feed from the beginning, however slowly, has the clinic as it
-// is: every record of every kind, through everything that can happen to one.
+// A client that follows the feed from the beginning, however slowly, ends with the clinic's
+// records: of every kind, after everything that can happen to them.
 func TestChangesRebuildTheClinic(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -113,7 +113,7 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	feed.follow()
 	f.Post(fmt.Sprintf("/tickets/%d/leave", ticket.ID), nil).Want(t, 200, "")
 	told("ticket", "ticket.updated")
-	// A freed time is offered: the entry and its hold.
+	// A freed time is offered, which changes the entry and creates a hold.
 	waiting := f.waits(object{"patient_id": patient, "doctor_ids": []int64{doctor}, "from": "2027-03-03T09:00:00Z", "to": "2027-03-03T09:15:00Z", "duration_minutes": 30})
 	b := f.booked(other, colleague, "2027-03-04T09:00:00Z", 30)
 	feed.follow()
@@ -123,19 +123,19 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	told("an offer", "appointment.cancelled", "waitlist_entry.updated", "hold.created")
 	f.Post(fmt.Sprintf("/waitlist/%d/decline", waiting.ID), nil).Want(t, 200, "")
 	told("declined", "waitlist_entry.updated", "hold.deleted")
-	// Everything of a merged patient follows.
+	// All records of a merged patient are reassigned.
 	f.held(doctor, "2027-03-05T09:00:00Z", object{"patient_id": other})
 	feed.follow()
 	f.Post(fmt.Sprintf("/patients/%d/merge", patient), object{"duplicate_id": other}).Want(t, 200, "")
 	told("merge", "patient.updated", "patient.updated", "appointment.updated", "appointment.updated", "hold.updated")
-	// Nothing of an erased patient is left.
+	// The feed has no data of an erased patient.
 	lonely := f.patient()
 	f.Post("/walk-ins", object{"patient_id": lonely, "doctor_id": colleague, "note": "limps"}).Want(t, 201, "").Decode(t, &ticket)
 	f.Post(fmt.Sprintf("/tickets/%d/leave", ticket.ID), nil).Want(t, 200, "")
 	feed.follow()
 	f.Post(fmt.Sprintf("/patients/%d/erase", lonely), object{"reason": "asked"}).Want(t, 200, "")
 	told("erase", "patient.updated", "ticket.updated")
-	// What is deleted takes its own with it.
+	// Deleting a record deletes its dependent records.
 	gone, guest := f.doctor(), f.patient()
 	f.hours(gone, "Europe/Zurich", "06:00-20:00")
 	f.Post(fmt.Sprintf("/doctors/%d/time-off", gone), object{"start_time": "2027-04-02T09:00:00Z", "end_time": "2027-04-02T12:00:00Z", "reason": "training"}).Want(t, 201, "")
@@ -147,7 +147,7 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	f.Patch(fmt.Sprintf("/rooms/%d", room), object{"name": "Renamed"}).Want(t, 200, "")
 	f.Patch(fmt.Sprintf("/appointment-types/%d", kind), object{"colour": "#112233"}).Want(t, 200, "")
 	f.act(b.ID, "confirm").Want(t, 200, "")
-	// The waitlist expires by itself.
+	// The waitlist entry expires by itself.
 	f.waits(object{"patient_id": patient, "from": "2027-03-01T09:00:00Z", "to": "2027-03-01T10:00:00Z", "duration_minutes": 30})
 	feed.follow()
 	f.pass(5 * 3600e9)
@@ -168,8 +168,7 @@ func TestChangesRebuildTheClinic(t *testing.T) {
 	}
 }
 
-// compareWithClinic holds what a follower has to what the database has and the API
-// answers.
+// compareWithClinic compares a follower's records with the database and with the API's responses.
 func compareWithClinic(t *testing.T, f *fixture, feed *follower) {
 	t.Helper()
 	for kind, where := range map[string]struct{ ids, path string }{
@@ -220,8 +219,8 @@ func compareWithClinic(t *testing.T, f *fixture, feed *follower) {
 	}
 }
 
-// Many write through two servers while two others read: every reader sees every
-// change once, all in the same order, and what depends on another change after it.
+// Many clients write through two servers while two others read: every reader gets every change
+// once, all in the same order, and a dependent change after the one that it depends on.
 func TestChangesMissNothing(t *testing.T) {
 	t.Parallel()
 	one := setup(t, "UTC")
@@ -284,8 +283,8 @@ func TestChangesMissNothing(t *testing.T) {
 	}
 }
 
-// Ids are given when a row is written, not when it is committed: a client that reads by
-// id misses changes. The feed's places are given afterwards.
+// Ids are assigned when a row is written, not when it is committed, so a client that reads by id
+// misses changes. Positions in the feed are assigned after the commit.
 func TestChangesInOrderOfIDsWouldBeMissed(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -321,7 +320,7 @@ func TestChangesInOrderOfIDsWouldBeMissed(t *testing.T) {
 	}
 }
 
-// Who sees which changes: by permission, by calendar, by maker.
+// Which callers see which changes: by permission, by calendar, by creator.
 func TestChangesReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -367,7 +366,7 @@ func TestChangesReach(t *testing.T) {
 			t.Errorf("appointments in the feed of %s = %q, want %q", name, got, tc.want)
 		}
 	}
-	// It has left the doctor's calendar, so there is nothing to see of it any more.
+	// The appointment has left the doctor's calendar, so the doctor cannot see it any more.
 	feed := newFollower(t, own)
 	feed.follow("objects", "appointment")
 	if len(feed.records["appointment"]) != 0 {
@@ -375,7 +374,7 @@ func TestChangesReach(t *testing.T) {
 	}
 	s.Get("/changes", "objects", "appointment,secret").Want(t, 422, "validation-failed")
 	s.Get("/changes", "cursor", "AAAA").Want(t, 422, "validation-failed")
-	// Restored from a backup: the feed is shorter than the cursor.
+	// After a restore from a backup, the feed is shorter than the cursor.
 	all := newFollower(t, s.admin)
 	all.follow()
 	s.db.DB.MustExec(`UPDATE change_head SET position = 1`)
@@ -385,7 +384,7 @@ func TestChangesReach(t *testing.T) {
 	}
 }
 
-// Old changes go, but for the last one of each record: a replay still has everything.
+// Old changes are pruned, except the last one of each record: a replay still returns every record.
 func TestChangesArePruned(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -393,7 +392,8 @@ func TestChangesArePruned(t *testing.T) {
 	a := f.booked(patient, doctor, "2027-03-02T09:00:00Z", 30)
 	f.act(a.ID, "confirm").Want(t, 200, "")
 	f.cancel(a.ID)
-	// What has left a calendar stays: its doctor sees nothing that came after.
+	// A change that took a record out of a calendar is kept: the calendar's doctor sees no later
+	// one.
 	left := f.booked(patient, f.doctor(), "2027-03-03T09:00:00Z", 30)
 	f.Post(fmt.Sprintf("/appointments/%d/reschedule", left.ID), object{"doctor_id": doctor}).Want(t, 200, "")
 	f.act(left.ID, "confirm").Want(t, 200, "")

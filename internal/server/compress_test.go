@@ -21,7 +21,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// raw sends a GET by a client that leaves encodings alone.
+// raw sends a GET without setting or decoding encodings.
 func raw(t *testing.T, address string, header http.Header) *contracttest.Response {
 	t.Helper()
 	transport := &http.Transport{DisableCompression: true}
@@ -56,8 +56,8 @@ func unpack(t *testing.T, body []byte) []byte {
 	return unpacked
 }
 
-// Long text is compressed for those who accept it, and says that it depends on
-// that; what is short or encoded already is not.
+// Long text is compressed for clients that accept it, with a Vary header; short or already encoded
+// responses are not.
 func TestCompression(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -103,8 +103,7 @@ func TestCompression(t *testing.T) {
 			t.Errorf("%s is short: Content-Encoding %q, want none", path, r.Header.Get("Content-Encoding"))
 		}
 	}
-	// A record's tag is sent back in If-Match: it stays strong, and names one
-	// sequence of bytes.
+	// A record's ETag is sent back in If-Match: it stays strong, and so must identify exact bytes.
 	var identifiers []object
 	for i := range 10 {
 		identifiers = append(identifiers, object{"system": fmt.Sprintf("urn:example:%d", i), "value": strings.Repeat("9", 90)})
@@ -118,19 +117,19 @@ func TestCompression(t *testing.T) {
 	f.Send(contracttest.Request{
 		Method: "DELETE", Path: long.Header.Get("Location"), Header: http.Header{"If-Match": {r.Header.Get("ETag")}},
 	}).Want(t, 204, "")
-	// HEAD says what GET would.
+	// HEAD has the headers of GET.
 	head := f.Send(contracttest.Request{Method: "HEAD", Path: "/openapi.yaml", Header: accept})
 	if head.Header.Get("Content-Encoding") != "gzip" || len(head.Body) != 0 {
 		t.Errorf("HEAD: %d bytes, headers %v; want no body and Content-Encoding gzip", len(head.Body), head.Header)
 	}
-	// Events come at once, and as they are.
+	// Events are sent immediately and uncompressed.
 	stream := f.Send(contracttest.Request{Method: "GET", Path: "/stream", Header: accept})
 	if stream.Header.Get("Content-Encoding") != "" || stream.Status != http.StatusOK {
 		t.Errorf("stream: %d, headers %v; want 200, not compressed", stream.Status, stream.Header)
 	}
 }
 
-// A calendar's tag is weak when its bytes are others than those it was made of.
+// A compressed calendar has a weak ETag, since its bytes differ from the original's.
 func TestCompressedCalendar(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -154,7 +153,7 @@ func TestCompressedCalendar(t *testing.T) {
 	}
 }
 
-// The contract is there as JSON, and says the same as openapi.yaml.
+// The contract as JSON equals openapi.yaml.
 func TestContractAsJSON(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -12,7 +12,7 @@ import (
 	"mems/gen/api"
 )
 
-// problemSlugs is the contract's list of problem types.
+// problemSlugs returns the contract's problem types.
 func problemSlugs(t *testing.T) map[string]bool {
 	t.Helper()
 	doc, err := api.GetSpec()
@@ -26,7 +26,7 @@ func problemSlugs(t *testing.T) map[string]bool {
 	return slugs
 }
 
-// A rule that the domain can break is a problem type of the contract.
+// Every code of the domain's rules is a problem type of the contract.
 func TestEveryCodeIsAProblemType(t *testing.T) {
 	t.Parallel()
 	slugs := problemSlugs(t)
@@ -45,7 +45,7 @@ func TestEveryCodeIsAProblemType(t *testing.T) {
 	}
 }
 
-// Every operation says what it is for and which errors it has.
+// Every operation has a summary, a description and its error responses.
 func TestEveryOperationIsComplete(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
@@ -77,7 +77,7 @@ func TestEveryOperationIsComplete(t *testing.T) {
 	}
 }
 
-// The house plan, held: dependencies point one way.
+// Packages depend on each other in one direction only.
 func TestArchitecture(t *testing.T) {
 	t.Parallel()
 	deps := func(pkg string) []string {

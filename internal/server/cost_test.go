@@ -16,7 +16,7 @@ import (
 	"mems/internal/store"
 )
 
-// left reads the tokens that an answer says are left.
+// left returns the remaining tokens from a response's header.
 func left(t *testing.T, r *contracttest.Response) int {
 	t.Helper()
 	var n, back int
@@ -26,8 +26,8 @@ func left(t *testing.T, r *contracttest.Response) int {
 	return n
 }
 
-// A request takes a token for each begun part of its work, as the contract states it,
-// refused or not, and its own answer tells what is left.
+// A request costs one token for each started unit of its work, as the contract states, whether or
+// not it is refused, and its own response has the remaining tokens.
 func TestRequestsAreWeighed(t *testing.T) {
 	t.Parallel()
 	const limit = 1000
@@ -100,7 +100,7 @@ func TestRequestsAreWeighed(t *testing.T) {
 	})
 }
 
-// exported returns the tokens of an export of the patient.
+// exported returns what an export of the patient costs.
 func exported(t *testing.T, s *secured, patient int64) int {
 	t.Helper()
 	st := s.db.Open(t, s.clock.now, time.UTC)
@@ -116,7 +116,7 @@ func exported(t *testing.T, s *secured, patient int64) int {
 	return (n + 1 + 99) / 100 // the next export is in its own trail
 }
 
-// A plan costs the calendars that it looks at, and by its visits when it is applied.
+// A plan costs by the calendars that it examines, and by its appointments when it is applied.
 func TestPlansAreWeighed(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 1000 })
@@ -140,7 +140,7 @@ func TestPlansAreWeighed(t *testing.T) {
 	}
 }
 
-// A debt is paid by waiting exactly as long as Retry-After says, and is a minute at most.
+// A debt is paid after exactly the time of Retry-After, and is a minute at most.
 func TestDebtIsPaidInTime(t *testing.T) {
 	t.Parallel()
 	const limit = 60
@@ -175,10 +175,10 @@ func TestDebtIsPaidInTime(t *testing.T) {
 	}
 }
 
-// Many series of 100 dates that one partner sends at once are limited soon, however
-// many wait when the first one is charged, and a receptionist is served beside them.
-// The clock stands, so no token comes back. Not parallel: the slower the machine, the more of the
-// crowd is turned away and comes back at once.
+// A partner that sends many series of 100 dates at once is limited soon, however many wait when the
+// first one is charged, and a receptionist is served meanwhile. The clock stands still, so no token
+// comes back. Not parallel: the slower the machine, the more requests are rejected and retried at
+// once.
 func TestSeriesOfOnePartnerAreLimited(t *testing.T) {
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 1200 })
 	patient, doctor := s.patient(), s.doctor()
@@ -208,7 +208,7 @@ func TestSeriesOfOnePartnerAreLimited(t *testing.T) {
 	}
 	all.Wait()
 	t.Logf("partner %v, receptionist %v", seen, served)
-	// A series of 100 dates costs about 20 tokens, and a request that is turned away one.
+	// A series of 100 dates costs about 20 tokens, and a rejected request costs one.
 	if spent := 20*seen[http.StatusConflict] + seen[http.StatusServiceUnavailable]; seen[http.StatusTooManyRequests] != 45 || spent < 1000 || spent > 1400 {
 		t.Errorf("the partner spent %d tokens of 1200, and was answered %v; want 45 of 429", spent, seen)
 	}

@@ -17,8 +17,7 @@ import (
 	"mems/internal/server"
 )
 
-// An empty credential header is none: tools send the header of a field that was
-// left empty.
+// An empty credential header counts as none: tools send the header of a field that was left empty.
 func TestEmptyCredentials(t *testing.T) {
 	t.Parallel()
 	open, closed := setup(t, "UTC"), setupSecured(t, nil)
@@ -45,13 +44,13 @@ func TestEmptyCredentials(t *testing.T) {
 			ask(closed.Client, "/patients").Want(t, 200, "")
 		}
 	}
-	// A wrong one is not the same as none.
+	// An invalid credential is not treated as none.
 	open.With("X-API-Key", "x").Get("/patients").Want(t, 401, "unauthenticated")
 	open.With("Authorization", "Bearer x").Get("/patients").Want(t, 401, "unauthenticated")
 }
 
-// A refused token is refused with a reason: for the operator in the log, for the
-// client as RFC 6750 has it. Neither holds the token.
+// A rejected token has its reason in the log, for the operator, and in the response as RFC 6750
+// defines it. Neither contains the token.
 func TestRefusedToken(t *testing.T) {
 	t.Parallel()
 	p, log := newProvider(t), &lines{}
@@ -116,7 +115,7 @@ func TestRefusedToken(t *testing.T) {
 			t.Errorf("%v: roles %v, want %v", claim, got, want)
 		}
 	}
-	// A server that takes no tokens says so.
+	// A server that does not accept tokens says so.
 	none := setupSecured(t, nil)
 	if got := contracttest.New(t, none.url).With("Authorization", "Bearer x").Get("/patients").Want(t, 401, "unauthenticated").Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="invalid_token"`) {
 		t.Errorf("WWW-Authenticate = %q, want error=\"invalid_token\" in it", got)

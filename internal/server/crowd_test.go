@@ -22,9 +22,9 @@ import (
 	"mems/internal/storetest"
 )
 
-// crowd are clients in closed loops: each sends its next request when it has the
-// answer to the last one. They look at statuses only: what the answers say is held
-// to the contract by other tests, and would cost more than the requests here.
+// crowd is a set of clients in closed loops: each sends its next request when the last one is
+// answered. They check statuses only: other tests validate responses, which would cost more than
+// the requests here.
 type crowd struct {
 	*fixture
 	http *http.Client
@@ -67,7 +67,7 @@ func newCrowd(t *testing.T) *crowd {
 	return c
 }
 
-// send sends a request and notes its status.
+// send sends a request and counts its status.
 func (c *crowd) send(name, method, path string, body object) int {
 	encoded, err := json.Marshal(body)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *crowd) people(n int) (ids []int64) {
 	return ids
 }
 
-// run lets clients work for a while.
+// run lets the clients work for a while.
 func (c *crowd) run(length time.Duration, clients map[int]func(client int)) {
 	end := time.Now().Add(length)
 	var all sync.WaitGroup
@@ -134,8 +134,8 @@ func (c *crowd) run(length time.Duration, clients map[int]func(client int)) {
 	all.Wait()
 }
 
-// Sixty-four clients book without a pause, at many doctors: the database can do
-// that, so nobody is refused.
+// 64 clients book without a pause, at many doctors: the database can handle that, so none is
+// rejected.
 func TestManyBookersAreAllServed(t *testing.T) {
 	c := newCrowd(t)
 	patients := c.people(8)
@@ -150,8 +150,7 @@ func TestManyBookersAreAllServed(t *testing.T) {
 	}
 }
 
-// A request that has a place has a connection: reads and writes together never wait
-// for one in the pool.
+// An admitted request has a connection: reads and writes together never wait for one in the pool.
 func TestPlacesDoNotWaitForConnections(t *testing.T) {
 	c := newCrowd(t)
 	patients := c.people(8)
@@ -176,9 +175,8 @@ func TestPlacesDoNotWaitForConnections(t *testing.T) {
 	}
 }
 
-// Readers of other doctors are served as usual, however many clients book one
-// doctor. How long it may take is measured here, without the bookers;
-// internal/bench has figures of a quiet machine.
+// Readers of other doctors are served as usual, however many clients book one doctor. The bound is
+// measured here, without the bookers; internal/bench has figures of a quiet machine.
 func TestHotDoctorLeavesReadersAlone(t *testing.T) {
 	const readers = 20
 	for _, bookers := range []int{64, 300} {
@@ -207,7 +205,8 @@ func TestHotDoctorLeavesReadersAlone(t *testing.T) {
 			if c.statuses["book"][http.StatusCreated] == 0 {
 				t.Errorf("no booking was answered 201, want some: %v", c.statuses["book"])
 			}
-			// The bookers have the same two cores: what is left must be of the same kind.
+			// The bookers share the same two cores: throughput and latency must stay of the same
+			// order.
 			if limit := max(300*time.Millisecond, 10*usual); p99 > limit || beside < alone/10 {
 				t.Errorf("%d reads with p99 %s beside bookings; alone %d with p99 %s; want p99 of at most %s and a tenth of the reads",
 					beside, p99, alone, usual, limit)

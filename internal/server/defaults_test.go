@@ -8,7 +8,7 @@ import (
 	"mems/gen/api"
 )
 
-// What is absent has the value that the contract states.
+// An absent member has the default that the contract states.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -44,7 +44,8 @@ func TestDefaults(t *testing.T) {
 	f.series(f.patient(), doctor.ID, nil).Want(t, 409, "series-conflict")
 }
 
-// What is absent in a merge patch stays, whatever a new record would have there.
+// A member that is absent in a merge patch is left unchanged, whatever its default for a new
+// record.
 func TestPatchFillsInNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")

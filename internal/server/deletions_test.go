@@ -11,8 +11,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// Deleting a doctor or a room takes it off the lists that name it; what does not
-// name a list can be changed, whatever it lists.
+// Deleting a doctor or a room removes it from the lists that name it. A change that does not touch
+// a list succeeds, whatever the list contains.
 func TestDeletingWhatTypesList(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -11,7 +11,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// A deprecated operation tells so in every answer, and no other does.
+// A deprecated operation says so in every response, and no other operation does.
 func TestDeprecationIsAnnounced(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()

@@ -8,8 +8,8 @@ import (
 	"mems/gen/api"
 )
 
-// A reader of /docs finds the guide, the client and the problem types, and a
-// server that requests can be sent to.
+// /docs links to the guide, the client and the problem types, and names a server that can be
+// called.
 func TestDocsLeadOn(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -42,7 +42,7 @@ func TestDocsLeadOn(t *testing.T) {
 	if script := string(f.Get("/docs/init.js").Body); !strings.Contains(script, "servers: [{ url: location.origin") {
 		t.Errorf("/docs/init.js = %s, want this server's own address in it", script)
 	}
-	// Who has the contract as a file needs an address to fill in.
+	// A reader who has only the file needs a server address to fill in.
 	var usable bool
 	for _, s := range doc.Servers {
 		usable = usable || strings.HasPrefix(s.URL, "https://") && s.Variables["host"] != nil

@@ -9,8 +9,8 @@ import (
 	"mems/internal/server"
 )
 
-// A request with several faults gets the one that the contract ("Errors") lists
-// first: each step mends the one that the step before got.
+// A request with several faults gets the one that the contract ("Errors") lists first: each step
+// fixes the fault of the step before.
 func TestErrorsComeInTheContractsOrder(t *testing.T) {
 	t.Parallel()
 	const limit = 20

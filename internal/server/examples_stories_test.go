@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// stories names what happens in the clinic before an example is sent: other
-// examples, and steps. What stands for an operation is for all of its examples
-// that are not named themselves.
+// stories lists what happens in the clinic before an example is sent: other examples, and steps. An
+// entry for an operation applies to all of its examples without an entry of their own.
 var stories = map[string][]string{
 	"acceptOffer":              {"an offer is made"},
 	"applyPlan":                {"booked at 10 and 11", "createPlan/days"},
@@ -67,7 +66,7 @@ var stories = map[string][]string{
 	"withdrawWaitlistEntry": {"createWaitlistEntry/skin"},
 }
 
-// steps are what no example says.
+// steps are actions that no example covers.
 var steps = map[string]func(*fixture){
 	"two hours pass": func(f *fixture) { f.pass(2 * time.Hour) },
 	"booked at 10 and 11": func(f *fixture) {
@@ -86,14 +85,14 @@ var steps = map[string]func(*fixture){
 	},
 }
 
-// alongside are query parameters that an operation's other parameters need.
+// alongside are query parameters that an operation's other parameters require.
 var alongside = map[string]map[string]string{
 	"listAppointments":  {"from": "2027-03-01T00:00:00Z", "to": "2027-03-08T00:00:00Z"},
 	"listAvailability":  {"duration_minutes": "30"},
 	"listNextAvailable": {"duration_minutes": "30"},
 }
 
-// instead are those whose parameters do not go with those of alongside.
+// instead are parameters that cannot be combined with those of alongside.
 var instead = map[string]map[string]string{
 	"listAppointments?date":          {},
 	"listAvailability?type_id":       {"from": "2027-03-01T00:00:00Z", "to": "2027-03-08T00:00:00Z"},
@@ -121,8 +120,8 @@ const drawnByServer = "the server draws it, and no example can know it; feed and
 
 const firstETag = `the example "1" is the ETag of a new record, and this needs one to which something has happened`
 
-// base fills the clinic with those whom the examples speak of, unless the
-// operation is the one that adds them: patients 1 and 2, doctors 1 and 2.
+// base creates the records that the examples refer to, unless the operation creates them: patients
+// 1 and 2, doctors 1 and 2.
 func (f *fixture) base(operation string) {
 	f.t.Helper()
 	if operation != "createPatient" {

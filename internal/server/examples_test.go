@@ -23,9 +23,9 @@ type exampleRequest struct {
 	contracttest.Request
 }
 
-// Every example of a request does what the contract says that it does: sent to
-// an empty clinic, after the steps that stories (examples_stories_test.go) names
-// for it, it succeeds. The client holds the answer to the contract.
+// Every example of a request succeeds when it is sent to an empty clinic, after the steps that
+// stories (examples_stories_test.go) lists for it. The client validates the response against the
+// contract.
 func TestExamplesAreExecuted(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -78,10 +78,9 @@ func (r exampleRequest) operation() string {
 	return operation
 }
 
-// requestsOfExamples are all requests that the contract's examples make, in the
-// order of their names: one for each example of a body, or one for an operation
-// that has none, each with the headers that always fit, and one more for each
-// other parameter that may be left out.
+// requestsOfExamples are all requests that the contract's examples make, ordered by name: one for
+// each example of a body, or one for an operation without a body, each with the headers that always
+// fit, and one more for each other optional parameter.
 func requestsOfExamples(t *testing.T) []exampleRequest {
 	t.Helper()
 	doc, err := api.GetSpec()
@@ -190,8 +189,7 @@ func bodyExamples(t *testing.T, op *openapi3.Operation) map[string]map[string]st
 	return all
 }
 
-// exampleTexts writes a parameter's example: a list that is exploded is given
-// item by item.
+// exampleTexts formats a parameter's example: an exploded list as one text for each item.
 func exampleTexts(p *openapi3.Parameter) []string {
 	list, ok := p.Example.([]any)
 	if !ok || p.Explode == nil || !*p.Explode {
@@ -204,7 +202,7 @@ func exampleTexts(p *openapi3.Parameter) []string {
 	return texts
 }
 
-// exampleText writes a value as a parameter does: lists with commas.
+// exampleText formats a value as a parameter: lists with commas.
 func exampleText(v any) string {
 	if list, ok := v.([]any); ok {
 		var texts []string
@@ -216,7 +214,7 @@ func exampleText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// step does one step of a story: another example, or one of the steps by name.
+// step performs one step of a story: another example, or one of steps by name.
 func (f *fixture) step(name string, requests []exampleRequest) {
 	f.t.Helper()
 	if do, ok := steps[name]; ok {
@@ -235,9 +233,9 @@ func (f *fixture) step(name string, requests []exampleRequest) {
 	}
 }
 
-// emptier gives a function that makes the clinic as new: no rows, ids from 1,
-// and the clock at now. A database for each example would take minutes, and so
-// would truncating tables in which nothing was written.
+// emptier returns a function that resets the clinic: no rows, ids from 1, the clock at now. A
+// database for each example would take minutes, and so would truncating tables that were not
+// written.
 func (f *fixture) emptier() func() {
 	f.t.Helper()
 	var names []string
@@ -248,7 +246,7 @@ func (f *fixture) emptier() func() {
 	for _, name := range names {
 		rows = append(rows, "SELECT '"+name+"' FROM DUAL WHERE EXISTS (SELECT 1 FROM "+name+")")
 	}
-	// A table that is empty again has a counter that is not at 1.
+	// A table that was emptied by deletion has a counter beyond 1.
 	written := strings.Join(rows, " UNION ") +
 		" UNION SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND auto_increment > 1"
 	var migrated []string // tables that a migration filled
@@ -284,7 +282,7 @@ func (f *fixture) emptier() func() {
 	}
 }
 
-// The emptied clinic counts from 1 again, also where rows were deleted before.
+// The emptied clinic numbers from 1 again, also where rows were deleted before.
 func TestEmptier(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -306,9 +304,8 @@ func TestEmptier(t *testing.T) {
 	}
 }
 
-// An example of an answer that its schema does not allow is found: the contract
-// is validated with its examples (TestEveryOperationIsComplete), which is held
-// here to notice one.
+// The contract is validated with its examples (TestEveryOperationIsComplete). This test makes sure
+// that the validation detects an example of a response that its schema does not allow.
 func TestExamplesOfAnswersAreValidated(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()

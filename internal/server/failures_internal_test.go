@@ -12,8 +12,8 @@ import (
 	"mems/gen/api"
 )
 
-// An outage has a line at its beginning and one for each window, with the number of
-// requests; faults of the program have a line each.
+// An outage is logged when it begins and once per window, with the number of requests; faults of
+// the program are logged one by one.
 func TestFailuresOfAnOutageShareLines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// What R4 allows and MEMS does not keep is passed over; what would change the
-// meaning of the rest is refused.
+// What R4 allows and MEMS does not store is ignored; what would change the meaning of the rest is
+// rejected.
 func TestFHIRBookPassesOver(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -90,7 +90,7 @@ func TestFHIRBookPassesOver(t *testing.T) {
 			t.Errorf("$book with a wrong %s: outcome %+v, want its expression in the first issue", name, outcome)
 		}
 	}
-	// An idempotency key knows both forms of one booking for the same.
+	// An idempotency key treats both forms of one booking as the same request.
 	sent, key := full(), http.Header{"Idempotency-Key": {"one"}, "Content-Type": {"application/fhir+json"}}
 	once := f.Send(contracttest.Request{Method: "POST", Path: "/fhir/Appointment/$book", Body: sent, Header: key}).Want(t, 201, "")
 	again := f.Send(contracttest.Request{
@@ -103,8 +103,7 @@ func TestFHIRBookPassesOver(t *testing.T) {
 	}
 }
 
-// A refusal says what is in the way and what is free instead; what is free can be
-// booked as it stands.
+// A refusal has the conflict and the alternatives, which can be booked as they are.
 func TestFHIRRefusalNamesAlternatives(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -138,7 +137,7 @@ func TestFHIRRefusalNamesAlternatives(t *testing.T) {
 	delete(body, "end")
 	body["slot"] = []object{{"reference": free[0]}}
 	held(t, fhirBook(f.Client, body).Want(t, 201, ""))
-	// Outside of the hours, too; and who goes on for a merged record.
+	// The same outside working hours, and for a merged patient.
 	delete(body, "slot")
 	body["start"], body["end"] = "2027-03-03T18:00:00Z", "2027-03-03T18:30:00Z"
 	if r := held(t, fhirBook(f.Client, body).Want(t, 409, "outside-working-hours")); !strings.Contains(string(r.Body), "urn:mems:alternative") {
@@ -153,8 +152,8 @@ func TestFHIRRefusalNamesAlternatives(t *testing.T) {
 	}
 }
 
-// Without an upper bound, free times are looked for in the 14 days after the lower one, or
-// after now when that has passed.
+// Without an upper bound, free times are searched in the 14 days after the lower one, or after now
+// if that is later.
 func TestFHIRFreeTimesFrom(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -12,7 +12,7 @@ import (
 	"mems/internal/server"
 )
 
-// A FHIR client names JSON as it likes, and gets it.
+// A FHIR client can request JSON under any of its names.
 func TestFHIRFormats(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -49,7 +49,7 @@ func TestFHIRFormats(t *testing.T) {
 		"xml": 406, "application/fhir+xml": 406, "html": 406, "ttl": 406, "": 422,
 	} {
 		for _, path := range []string{patient, "/fhir/Patient", "/fhir/metadata"} {
-			// It counts instead of Accept.
+			// It takes precedence over Accept.
 			r := held(t, f.Send(contracttest.Request{Method: "GET", Path: path + "?_format=" + format, Header: http.Header{"Accept": {"application/fhir+json"}}}))
 			if r.Status != status {
 				t.Errorf("%s?_format=%s = %d, want %d", path, format, r.Status, status)
@@ -57,13 +57,13 @@ func TestFHIRFormats(t *testing.T) {
 		}
 	}
 	held(t, f.Send(contracttest.Request{Method: "GET", Path: patient + "?_format=json", Header: http.Header{"Accept": {"text/html"}}}).Want(t, 200, ""))
-	// SMART's client sends a Content-Type with whatever it asks for.
+	// SMART's client sends a Content-Type with every request.
 	held(t, f.Send(contracttest.Request{Method: "GET", Path: patient, Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}}).Want(t, 200, ""))
 	f.Get("/fhir/Patient", "_pretty", "true").Want(t, 200, "")
 	f.Get("/fhir/Patient", "_summary", "count").Want(t, 422, "validation-failed")
 }
 
-// Errors at and under /fhir are OperationOutcomes, whatever found them.
+// Errors under /fhir are OperationOutcomes, whichever layer reports them.
 func TestFHIRErrors(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -125,7 +125,7 @@ func TestFHIRErrors(t *testing.T) {
 			}
 		})
 	}
-	// More violations than an OperationOutcome has issues.
+	// The request has more violations than an OperationOutcome has issues.
 	var query []string
 	for i := range 100 {
 		query = append(query, fmt.Sprintf("x%d", i), "1")
@@ -139,8 +139,8 @@ func TestFHIRErrors(t *testing.T) {
 	}
 }
 
-// A resource may be referred to by its address on this server; other references
-// are refused with what is wrong with them.
+// A resource may be referenced by its URL on this server; other references are rejected with the
+// reason.
 func TestFHIRReferences(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -177,7 +177,7 @@ func TestFHIRReferences(t *testing.T) {
 	}
 	f.fhirs("Appointment", "actor", "1").Want(t, 422, "validation-failed")
 	f.fhirs("Slot", "schedule", strings.Repeat("1,", 20)+"1").Want(t, 422, "validation-failed")
-	// The address of an entry can be read, and leads back.
+	// The URL of an entry can be read, and references the same resource.
 	var bundle api.FhirAppointmentBundle
 	f.fhirs("Appointment", "_id", fmt.Sprint(a.ID)).Decode(t, &bundle)
 	held(t, f.Get(strings.TrimPrefix(*bundle.Entry[0].FullURL, f.url)).Want(t, 200, ""))
@@ -192,7 +192,7 @@ func TestFHIRReferences(t *testing.T) {
 	}
 }
 
-// Lists of ids, counts that are cut or 0, and dates of birth with prefixes.
+// Lists of ids, counts that are reduced or 0, and birth dates with prefixes.
 func TestFHIRSearches(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -263,7 +263,7 @@ func TestFHIRSearches(t *testing.T) {
 			t.Errorf("%s: %+v, want %d", query, bundle, want)
 		}
 	}
-	// Unknown parameters are refused unless the client says that it does not mind.
+	// Unknown parameters are rejected unless the client asks for lenient handling.
 	held(t, f.Get("/fhir/Patient?surname=x").Want(t, 422, "validation-failed"))
 	held(t, f.With("Prefer", "handling=strict").Get("/fhir/Patient?surname=x").Want(t, 422, "validation-failed"))
 	var bundle api.FhirPatientBundle
@@ -274,8 +274,8 @@ func TestFHIRSearches(t *testing.T) {
 	held(t, f.With("Prefer", "handling=lenient").Get("/fhir/Patient?birthdate=x").Want(t, 422, "validation-failed"))
 }
 
-// The CapabilityStatement is what is served: no parameter more, none less, and how
-// to authenticate at this installation.
+// The CapabilityStatement matches what is served: exactly the parameters, and how to authenticate
+// at this installation.
 func TestFHIRCapabilitiesAreExact(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -347,8 +347,8 @@ func TestFHIRCapabilitiesAreExact(t *testing.T) {
 	}
 }
 
-// A search finds a merged record by its id, as a read does, and the survivor by the
-// number and the phone of the merged one.
+// A search finds a merged record by its id, as a read does, and the survivor by the merged record's
+// number and phone.
 func TestFHIRFindsMergedPatients(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -15,13 +15,13 @@ import (
 	"mems/internal/fhir/r4"
 )
 
-// fhirs reads a resource and holds it to the official schema of R4.
+// fhirs reads a resource and validates it against the official schema of R4.
 func (f *fixture) fhirs(path string, query ...string) *contracttest.Response {
 	f.t.Helper()
 	return held(f.t, f.Get("/fhir/"+path, query...))
 }
 
-// held fails the test unless FHIR R4 has the answer so.
+// held fails the test unless the response is valid FHIR R4.
 func held(t testing.TB, r *contracttest.Response) *contracttest.Response {
 	t.Helper()
 	if err := r4.Validate(r.Body); err != nil {
@@ -30,7 +30,7 @@ func held(t testing.TB, r *contracttest.Response) *contracttest.Response {
 	return r
 }
 
-// fhirBook asks for an appointment as FHIR does.
+// fhirBook books an appointment by FHIR's $book.
 func fhirBook(c *contracttest.Client, body object) *contracttest.Response {
 	return c.Send(contracttest.Request{
 		Method: "POST", Path: "/fhir/Appointment/$book", Body: body, Header: http.Header{"Content-Type": {"application/fhir+json"}},
@@ -45,7 +45,7 @@ func actors(references ...string) []object {
 	return all
 }
 
-// found lists the ids of a searchset; proposals have none.
+// found returns the ids of a searchset; proposals have none.
 func found(t testing.TB, r *contracttest.Response) []string {
 	t.Helper()
 	var bundle struct {
@@ -343,7 +343,7 @@ func TestFHIRSlots(t *testing.T) {
 	})
 }
 
-// Many book one slot at once: one of them has it.
+// Many clients book one slot at once: one of them gets it.
 func TestFHIRBookRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -370,7 +370,7 @@ func TestFHIRBookRace(t *testing.T) {
 	}
 }
 
-// A caller with restricted access is restricted here, too.
+// A caller with restricted access is restricted in FHIR, too.
 func TestFHIRReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

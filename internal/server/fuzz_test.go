@@ -16,9 +16,9 @@ import (
 	"mems/internal/contracttest"
 )
 
-// Requests made from the contract itself, nearly right and badly wrong: every
-// answer matches the contract (the client sees to that), none is a 5xx, and
-// what the contract allows is never refused for its shape.
+// Requests drawn from the contract itself, nearly valid and very invalid: every response matches
+// the contract (the client checks it), none is a 5xx, and a request that the contract allows is
+// never rejected for its shape.
 func TestRequestsDrawnFromTheContract(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -49,7 +49,7 @@ func TestRequestsDrawnFromTheContract(t *testing.T) {
 	}
 }
 
-// hostile are headers that somebody may send who means harm.
+// hostile are headers of a malicious client.
 var hostile = map[string][]string{
 	"X-API-Key":         {"", "x", "mems_1_" + strings.Repeat("A", 43), strings.Repeat("x", 7000)},
 	"Authorization":     {"Bearer", "Bearer x.y.z", "Basic eDp5", "Bearer " + strings.Repeat("e", 7000)},
@@ -126,8 +126,7 @@ func asText(v any) string {
 	}
 }
 
-// drawValue draws a value of the schema, or, when not valid, now and then
-// something else.
+// drawValue draws a value of the schema or, when not valid, sometimes another one.
 func drawValue(r *rapid.T, name string, s *openapi3.Schema, valid bool) any {
 	if !valid && rapid.IntRange(0, 3).Draw(r, "spoil "+name) == 0 {
 		return rapid.OneOf(

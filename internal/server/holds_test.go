@@ -119,8 +119,8 @@ func TestHolds(t *testing.T) {
 	})
 }
 
-// Holds and bookings of one time through two servers: one wins, and only the
-// holder can book what was held.
+// Holds and bookings of one time through two servers: one wins, and only the holder can book what
+// was held.
 func TestHoldRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -247,7 +247,7 @@ func TestOverride(t *testing.T) {
 	})
 }
 
-// However many overbook at once, there are never more than the cap and one.
+// However many callers overbook at once, at most the cap plus one take place together.
 func TestOverbookRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

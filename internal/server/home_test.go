@@ -15,8 +15,8 @@ import (
 	"mems/internal/server"
 )
 
-// Links of FHIR answers lead to this server by a name that is its own, whatever
-// Host and forwarding headers say; else they are relative.
+// Links in FHIR responses use a name of this server, whatever the Host and forwarding headers say;
+// otherwise they are relative.
 func TestLinksFollowNoForeignHost(t *testing.T) {
 	t.Parallel()
 	proxied := func(c *server.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
@@ -66,19 +66,19 @@ func TestLinksFollowNoForeignHost(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &bundle); err != nil || len(bundle.Link) == 0 || bundle.Link[0].URL != tc.want+"/fhir/Patient?_count=1" {
 			t.Errorf("asked as %s with %v, a page's links are %v, want %s (%v)", tc.host, tc.header, bundle.Link, tc.want, err)
 		}
-		// Not even a refusal repeats a Host.
+		// Not even a refusal repeats the Host.
 		_, body = send(t, "GET", tc.s.url+"/fhir/Appointment?patient=https://elsewhere.example/fhir/Patient/1", tc.host, key)
 		if strings.Contains(body, "evil.example") {
 			t.Errorf("body for the host %s: %s, want it without evil.example", tc.host, body)
 		}
-		// A reference to a record by the address that the client called is understood.
+		// A reference that uses the called host is resolved.
 		if status, body := send(t, "GET", tc.s.url+"/fhir/Appointment?patient=http://"+tc.host+"/fhir/Patient/1", tc.host, key); status != 200 {
 			t.Errorf("search by a reference to a record at the called host %s = %d %s, want 200", tc.host, status, body)
 		}
 	}
 }
 
-// The names of the certificate are the server's own.
+// The names in the certificate are the server's own.
 func TestLinksFollowTheCertificate(t *testing.T) {
 	t.Parallel()
 	var h http.Handler

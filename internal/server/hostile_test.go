@@ -19,8 +19,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// A body with thousands of faults is answered within the contract's bounds, and
-// not with an answer many times its size.
+// A body with thousands of faults gets a response within the contract's bounds, not one many times
+// its size.
 func TestViolationsAreBounded(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -42,15 +42,15 @@ func TestViolationsAreBounded(t *testing.T) {
 			}
 		})
 	}
-	// What is missing is not pushed out by what is too much.
+	// Missing members are still reported when unknown ones exceed the limit.
 	vs := f.Post("/patients", body.String()).Violations(t)
 	if !slices.Contains(vs, "#/last_name required") {
 		t.Errorf("violations = %v, want \"#/last_name required\" among them", vs)
 	}
 }
 
-// A pointer is a URI fragment and instance a URI reference, whatever a client
-// calls its members and paths.
+// A pointer is a valid URI fragment and instance a valid URI reference, whatever members and paths
+// a client sends.
 func TestWhatIsEchoedIsAURI(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -90,7 +90,7 @@ func TestParametersAndBodyAtOnce(t *testing.T) {
 	}
 }
 
-// Bodies that nobody asked for are not read to their end, however large.
+// Bodies that no operation asked for are not read to the end, however large.
 func TestBodySizes(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -99,7 +99,7 @@ func TestBodySizes(t *testing.T) {
 	f.Send(contracttest.Request{Method: "GET", Path: patient, Body: large}).Want(t, 200, "")
 	f.Send(contracttest.Request{Method: "DELETE", Path: patient, Body: large}).Want(t, 422, "validation-failed")
 	f.Post("/patients", large).Want(t, 413, "payload-too-large")
-	// Without a Content-Length it is known only while reading.
+	// Without a Content-Length, the size is known only while reading.
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/patients", io.MultiReader(strings.NewReader(large)))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestBodySizes(t *testing.T) {
 	}
 }
 
-// The most specific range decides (RFC 9110 section 12.5.1).
+// The most specific media range decides (RFC 9110 section 12.5.1).
 func TestAccept(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -138,7 +138,7 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-// Tags are compared octet by octet, in however many lines they come.
+// Tags are compared octet by octet, however many header lines they are spread over.
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -164,7 +164,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Hand-made cursors are rejected; the database is not asked.
+// Hand-made cursors are rejected before the database is queried.
 func TestForgedCursors(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -198,7 +198,7 @@ func TestForgedCursors(t *testing.T) {
 	refused("WithStart", "/patients", binary.AppendVarint(binary.AppendVarint(first("/patients"), 1), 0))
 }
 
-// Numbers and nesting that break careless readers.
+// Numbers and nesting that break careless parsers.
 func TestStrangeJSON(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -235,7 +235,7 @@ func TestStrangeJSON(t *testing.T) {
 	}
 }
 
-// To the database's collation a combining accent alone is the empty text.
+// The database's collation treats a lone combining accent as the empty text.
 func TestNamesOfWhatHasNoWeight(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -248,8 +248,8 @@ func TestNamesOfWhatHasNoWeight(t *testing.T) {
 	f.Post("/closures", object{"name": accent, "first_date": "2027-03-02", "last_date": "2027-03-02"}).Want(t, 201, "")
 }
 
-// A text of what nobody sees is an empty one: where something has to be written, it is
-// refused, in every operation, and the database is not asked.
+// A text of invisible characters counts as empty: where a text is required, it is rejected in every
+// operation, before the database is queried.
 func TestTextsThatNobodySees(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -269,12 +269,12 @@ func TestTextsThatNobodySees(t *testing.T) {
 			}
 		}
 	}
-	// Joiners and marks are part of names in which there is something to see.
+	// Joiners and marks are allowed in names that have visible characters.
 	f.Post("/patients", object{"first_name": "\u0646\u0627\u0632\u200c\u0646\u06cc\u0646", "last_name": "\u200fX"}).Want(t, 201, "")
 }
 
-// Controls of both kinds, and what changes the direction of text, are refused wherever a
-// text is taken, and the violation says why.
+// Control characters and characters that change the direction of text are rejected in every text,
+// and the violation says why.
 func TestUnreadableTexts(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -309,11 +309,12 @@ func TestUnreadableTexts(t *testing.T) {
 			}
 		}
 	}
-	// What a search box gets by pasting from a table is searched for.
+	// A search accepts what is pasted from a table.
 	f.Get("/patients?q="+url.QueryEscape("Berg\tJan")).Want(t, 200, "")
 }
 
-// What an answer could not say is not taken: controls in the words of a request.
+// A request is rejected if the response could not repeat its text: control characters in the words
+// of a request.
 func TestControlsAreRefused(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -331,8 +332,8 @@ func TestControlsAreRefused(t *testing.T) {
 	}
 }
 
-// A body in chunks is the last request of its connection, for it may have had a
-// length as well that a proxy believed: the next one is nobody's.
+// A chunked body is the last request of its connection, because a proxy may have trusted a
+// Content-Length beside it: the next request could be another client's.
 func TestChunksEndTheConnection(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -20,7 +20,7 @@ func once(c *contracttest.Client, key, path string, body any) *contracttest.Resp
 	return c.Send(contracttest.Request{Method: http.MethodPost, Path: path, Body: body, Header: http.Header{"Idempotency-Key": {key}}})
 }
 
-// same holds a repeated answer to the first.
+// same compares a replayed response with the first one.
 func same(t *testing.T, first, again *contracttest.Response) {
 	t.Helper()
 	if first.Status != again.Status {
@@ -50,20 +50,20 @@ func TestIdempotencyKey(t *testing.T) {
 	body := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-01T20:00:00Z", "duration_minutes": 30}
 	first := once(f.Client, "k1", "/appointments", body).Want(t, 201, "")
 	same(t, first, once(f.Client, "k1", "/appointments", body))
-	// How it is written does not matter.
+	// The formatting of the body does not matter.
 	same(t, first, once(f.Client, "k1", "/appointments",
 		fmt.Sprintf(` {"duration_minutes":30, "start_time":"2027-03-01T20:00:00Z","doctor_id":%d,"patient_id":%d}`, doctor, patient)))
 	other := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-02T11:00:00Z", "duration_minutes": 30}
 	once(f.Client, "k1", "/appointments", other).Want(t, 422, "idempotency-key-reused")
 	once(f.Client, "k1", "/doctors", object{"full_name": "D", "specialization": "S"}).Want(t, 422, "idempotency-key-reused")
 
-	// The first answer, although the appointment is another one by now, or its time has passed.
+	// The first response is replayed although the appointment has changed, or its time has passed.
 	var booked api.Appointment
 	first.Decode(t, &booked)
 	f.Post(fmt.Sprintf("/appointments/%d/cancel", booked.ID), object{"reason": "other"}).Want(t, 200, "")
 	same(t, first, once(f.Client, "k1", "/appointments", body))
 
-	// A refusal is an answer too: when the time is free again, the key still says no.
+	// A refusal is replayed, too, even when the time is free again.
 	f.booked(f.patient(), doctor, "2027-03-02T12:00:00Z", 30)
 	clash := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-02T12:00:00Z", "duration_minutes": 30}
 	refused := once(f.Client, "k2", "/appointments", clash).Want(t, 409, "doctor-overlap")
@@ -76,7 +76,8 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	once(f.Client, "k3", "/appointments", clash).Want(t, 201, "")
 
-	// What does not match the contract was never carried out: mend it and send it again.
+	// A request that does not match the contract was never executed: it can be corrected and sent
+	// again with the key.
 	once(f.Client, "k4", "/appointments", object{"patient_id": patient}).Want(t, 422, "validation-failed")
 	once(f.Client, "k4", "/appointments", other).Want(t, 201, "")
 	for _, key := range []string{" ", "a b", "ä", strings.Repeat("k", 256)} {
@@ -84,14 +85,14 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("Idempotency-Key %q = %d %s, want 422 about the Idempotency-Key", key, r.Status, r.Body)
 		}
 	}
-	// An answer is kept for 24 hours, and then the key is new.
+	// A response is kept for 24 hours; then the key is new.
 	f.pass(24*time.Hour - time.Second)
 	same(t, first, once(f.Client, "k1", "/appointments", body))
 	f.pass(time.Second)
 	once(f.Client, "k1", "/appointments", body).Want(t, 422, "start-in-past")
 }
 
-// Keys belong to the caller that sends them.
+// Keys are separate for each caller.
 func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -104,7 +105,7 @@ func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	if one.ID == two.ID {
 		t.Errorf("two callers with one key got the same patient %d, want one each", one.ID)
 	}
-	// A new key is shown in the repeated answer as well, and still lies nowhere.
+	// A replay repeats a new API key, which is stored nowhere in plain text.
 	key := object{"name": "x", "role": "partner"}
 	first := once(s.admin, "k", "/api-keys", key).Want(t, 201, "")
 	same(t, first, once(s.admin, "k", "/api-keys", key))
@@ -121,8 +122,8 @@ func TestIdempotencyKeysOfTwoCallers(t *testing.T) {
 	}
 }
 
-// One request, sent many times at once with one key, is done once: the others get
-// its answer, or are told that it is under way.
+// A request sent many times at once with one key is executed once: the others get its response, or
+// that it is in progress.
 func TestIdempotencyRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -159,8 +160,7 @@ func TestIdempotencyRace(t *testing.T) {
 	}
 }
 
-// Whatever is posted can be posted twice: every operation gives its first answer
-// again, and does nothing more.
+// Every POST can be repeated: each operation replays its first response and does nothing more.
 func TestEveryPostIsIdempotent(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -235,7 +235,7 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 	plan := id(post("/plans", object{"doctor_id": doctor, "start_time": "2027-07-20T00:00:00Z", "end_time": "2027-07-21T00:00:00Z"}, 201))
 	post(fmt.Sprintf("/plans/%d/apply", plan), object{"mode": "all_or_nothing"}, 200)
 	post(planned+"/no-show", nil, 409)
-	// Refusals with a report, which is what it was.
+	// Refusals that have a report replay it.
 	taken := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-10-04T09:00:00Z", "duration_minutes": 30}
 	post("/appointments", taken, 201)
 	post("/appointments", taken, 409)
@@ -260,7 +260,7 @@ func TestEveryPostIsIdempotent(t *testing.T) {
 	post(fmt.Sprintf("/patients/%d/erase", gone), object{"reason": "asked"}, 200)
 }
 
-// entries counts the lines of the audit trail that tell of a change.
+// entries counts the audit entries of changes.
 func (f *fixture) entries() int {
 	f.t.Helper()
 	var n int

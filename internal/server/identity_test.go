@@ -114,7 +114,7 @@ func TestPossibleDuplicate(t *testing.T) {
 				t.Errorf("masked candidate = %+v, want patient %d as R**** M*****, 1984, phone ending in 23",
 					c, known.ID)
 			}
-			// Who may read the patient can compare.
+			// A caller who may read the patient gets the values to compare.
 			if c.FirstName == nil || *c.FirstName != "Renée" || *c.LastName != "Müller" || c.Phone.MustGet() != "+41 44 555 01 23" || c.BirthDate.MustGet().String() != "1984-02-29" {
 				t.Errorf("candidate for a caller who may read patients: %s, want name, phone and birth date in full",
 					r.Body)
@@ -136,8 +136,8 @@ func TestPossibleDuplicate(t *testing.T) {
 	}
 }
 
-// The contract of the original system: name, e-mail and phone, of which only the
-// e-mail address is unique. Likeness is information.
+// As in the contract of the original system, of name, e-mail and phone only the e-mail address is
+// unique. Possible duplicates are reported.
 func TestRegistrationAcceptsNamesakes(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -165,7 +165,8 @@ func TestRegistrationAcceptsNamesakes(t *testing.T) {
 	refuse["on_possible_duplicate"] = "ask"
 	f.Post("/patients", refuse).Want(t, 422, "validation-failed")
 
-	// A change that makes a record alike reports it, and one that does not lists nobody.
+	// A change that makes a record a possible duplicate reports it; one that ends this reports
+	// none.
 	other := f.registered(object{"first_name": "Jon", "last_name": "Doe", "phone": "+1 212 555 0100"})
 	path := fmt.Sprintf("/patients/%d", other.ID)
 	f.Patch(path, object{"first_name": "John"}).Want(t, 200, "").Decode(t, &changed)
@@ -178,7 +179,7 @@ func TestRegistrationAcceptsNamesakes(t *testing.T) {
 	}
 }
 
-// A kept answer has no word of the candidates in it: an erased patient is in no replay.
+// A stored response has no data of the candidates, so an erased patient is in no replay.
 func TestReplayForgetsErasedCandidates(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -203,8 +204,8 @@ func TestReplayForgetsErasedCandidates(t *testing.T) {
 	}
 }
 
-// The same person, registered by many at once through two servers: one record.
-// And of one identifier under different names: one patient.
+// The same person, registered by many clients at once through two servers, gets one record; one
+// identifier sent with different names is given to one patient.
 func TestRegistrationRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -322,8 +323,8 @@ func TestMerge(t *testing.T) {
 	f.Post("/patients/999999/merge", object{"duplicate_id": third.ID}).Want(t, 404, "patient-not-found")
 }
 
-// Bookings for both records while they are merged: whatever was answered is the
-// survivor's afterwards, and the survivor is nowhere twice.
+// Bookings race with a merge of both patients: every acknowledged booking belongs to the survivor
+// afterwards, who is booked nowhere twice.
 func TestMergeRacesBookings(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -22,7 +22,7 @@ import (
 	"mems/internal/store"
 )
 
-// A server that would serve an operation without permission and checks does not start.
+// A server with an operation that lacks permission and checks does not start.
 func TestRegisterRefusesAnUncheckedOperation(t *testing.T) {
 	t.Parallel()
 	doc, err := api.GetSpec()
@@ -53,8 +53,7 @@ func TestRegisterRefusesAnUncheckedOperation(t *testing.T) {
 	}
 }
 
-// Errors that no request should cause still become problems, without a word of
-// what is inside.
+// Errors that no request should cause become problems, too, without internal details.
 func TestUnexpectedErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -152,8 +151,8 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// A refusal costs little more than reading: no body within the limit may keep a
-// processor busy. The bound is on memory, which does not depend on the machine.
+// Rejecting a body costs little more than reading it: no body within the limit may keep a processor
+// busy. The bound is on memory, which does not depend on the machine.
 func TestRefusingIsCheap(t *testing.T) {
 	doc, err := api.GetSpec()
 	if err != nil {
@@ -179,9 +178,9 @@ func TestRefusingIsCheap(t *testing.T) {
 	if !errors.Is(err, &clinic.Error{Code: clinic.CodeValidationFailed}) {
 		t.Errorf("check of a body with unknown members: %v, want %s", err, clinic.CodeValidationFailed)
 	}
-	// 6 MB, and 53 MB under the race detector, which empties pools on purpose: the
-	// bound has to hold for both. A strings.Replacer made for each character of a
-	// pointer once took 167 MB.
+	// It takes 6 MB, and 53 MB under the race detector, which empties pools on purpose: the bound
+	// has to hold for both. A strings.Replacer made for each character of a pointer once took 167
+	// MB.
 	if taken := after.TotalAlloc - before.TotalAlloc; taken > 100<<20 {
 		t.Errorf("refusing a body of %d bytes allocated %d bytes, want at most %d", body.Len(), taken, 100<<20)
 	}

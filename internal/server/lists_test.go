@@ -145,7 +145,7 @@ func TestListAppointmentsWindows(t *testing.T) {
 	f.Send(contracttest.Request{Method: "GET", Path: "/appointments?date=%zz"}).Want(t, 400, "malformed-request")
 }
 
-// walk reads a whole list page by page; between two pages it calls meanwhile.
+// walk reads a whole list page by page and calls meanwhile between two pages.
 func walk(t *testing.T, f *fixture, path string, meanwhile func(page int), query ...string) []int64 {
 	t.Helper()
 	var ids []int64
@@ -170,8 +170,7 @@ func walk(t *testing.T, f *fixture, path string, meanwhile func(page int), query
 	}
 }
 
-// Pages neither repeat nor miss what was there from the start, whatever is
-// added meanwhile.
+// Pages neither repeat nor omit records that existed from the start, whatever is added meanwhile.
 func TestCursorsAreStable(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -179,7 +178,7 @@ func TestCursorsAreStable(t *testing.T) {
 	for i := range 23 {
 		patients = append(patients, f.patient())
 		doctors = append(doctors, f.doctor()) // all of one name: the id decides
-		// Several start at the same moment.
+		// Several appointments start at the same time.
 		appointments = append(appointments, f.booked(patients[i], doctors[i], fmt.Sprintf("2027-03-02T%02d:00:00Z", 10+i/5), 15).ID)
 	}
 	for path, want := range map[string][]int64{"/patients": patients, "/doctors": doctors, "/appointments": appointments} {
@@ -332,8 +331,8 @@ func TestInclude(t *testing.T) {
 	}
 }
 
-// A reader who pages through a day sees each appointment that stays once, while
-// others are booked and cancelled around the reader's place.
+// A client that pages through a day gets each appointment that is kept exactly once, while others
+// around its position are booked and cancelled.
 func TestCursorsAreStableUnderInserts(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

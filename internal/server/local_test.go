@@ -15,7 +15,7 @@ import (
 	"mems/internal/store"
 )
 
-// send sends a request with a Host of its own and returns the status and the body.
+// send sends a request with its own Host and returns the status and the body.
 func send(t *testing.T, method, url, host string, header http.Header) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -36,8 +36,8 @@ func send(t *testing.T, method, url, host string, header http.Header) (int, stri
 	return answer.StatusCode, string(body)
 }
 
-// A server that does not authenticate callers serves clients of its own machine:
-// no website under a name of its own, and nobody through a proxy.
+// A server without authentication serves clients on its own machine only: no website under another
+// name, and no client of a proxy.
 func TestOpenServerIsLocal(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.Open, c.Host = true, "192.0.2.7" })
@@ -80,7 +80,7 @@ func TestOpenServerIsLocal(t *testing.T) {
 			}
 		}
 	}
-	// Who authenticates may come from anywhere.
+	// An authenticated caller may come from anywhere.
 	closed := setupSecured(t, nil)
 	var made api.APIKeyCreated
 	closed.Post("/api-keys", object{"name": "desk", "role": "receptionist"}).Want(t, 201, "").Decode(t, &made)
@@ -91,8 +91,8 @@ func TestOpenServerIsLocal(t *testing.T) {
 	}
 }
 
-// A page of another site changes nothing, whether callers authenticate or not;
-// one of an origin that the settings allow does.
+// A page of another site cannot change anything, with or without authentication; a page of an
+// allowed origin can.
 func TestForeignOriginsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.Open, c.CORSOrigins = true, []string{"https://desk.example"} })
@@ -130,8 +130,8 @@ func TestForeignOriginsAreRefused(t *testing.T) {
 	}
 }
 
-// Every operation that may change something refuses pages of other sites, before the
-// caller is authenticated, whether they bring a credential or not.
+// Every unsafe operation rejects pages of other sites before the caller is authenticated, with or
+// without a credential.
 func TestEveryUnsafeOperationRefusesForeignOrigins(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.PublicURL = "https://mems.example.org" })
@@ -159,7 +159,7 @@ func TestEveryUnsafeOperationRefusesForeignOrigins(t *testing.T) {
 					t.Errorf("%s %s with %v = %d, want 403 cross-origin\n%s", method, path, header, status, body)
 				}
 			}
-			// Its own pages may, also behind a proxy that replaces Host.
+			// The server's own pages are accepted, also behind a proxy that replaces Host.
 			own := http.Header{"Origin": {"https://mems.example.org"}, "X-Api-Key": {made.Key}}
 			if _, body := send(t, method, address, host, own); strings.Contains(body, "cross-origin") {
 				t.Errorf("%s %s from its own page: %s, want no cross-origin refusal", method, path, body)
@@ -171,7 +171,7 @@ func TestEveryUnsafeOperationRefusesForeignOrigins(t *testing.T) {
 	}
 }
 
-// A pattern for the origins is refused where a server is made, too.
+// Configuring a pattern as an origin fails when the server is created, too.
 func TestServerTakesNoOriginPattern(t *testing.T) {
 	t.Parallel()
 	for _, origin := range []string{"*", "https://*", "https://*.example", "null", "https://a.example/x"} {

@@ -10,8 +10,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// merged registers three people who are one, merges them one after another and
-// returns the ids: of the first record, of one in the middle, of the survivor.
+// merged registers three records of one person, merges them one after another and returns the ids
+// of the first, of the one in the middle, and of the survivor.
 func (f *fixture) merged(before func(first int64)) (first, middle, survivor int64) {
 	f.t.Helper()
 	first, middle, survivor = f.patient(), f.patient(), f.patient()
@@ -23,7 +23,7 @@ func (f *fixture) merged(before func(first int64)) (first, middle, survivor int6
 	return first, middle, survivor
 }
 
-// The id of a record that was merged asks for the surviving one.
+// The id of a merged record reads the surviving one.
 func TestOldIDsOfMergedPatients(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -85,7 +85,7 @@ func TestOldIDsOfMergedPatients(t *testing.T) {
 	f.Get("/availability", "patient_id", "999999", "duration_minutes", "30", "from", "2027-03-02T09:00:00Z", "to", "2027-03-02T11:00:00Z").Want(t, 404, "patient-not-found")
 }
 
-// Whose record is out of reach stays so by an old id.
+// A record that a caller cannot access stays inaccessible by its old id.
 func TestOldIDsAndReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -113,7 +113,7 @@ func TestOldIDsAndReach(t *testing.T) {
 	}
 }
 
-// Two who wait and are one have one place: the earlier, as far as either was.
+// Two tickets of merged patients become one, which keeps the earlier position.
 func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -158,7 +158,7 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	}
 	f.Post("/queue/call-next", object{"doctor_id": doctor}).Want(t, 409, "queue-empty")
 
-	// A walk-in who was checked in for a visit too: the one ticket is the visit's.
+	// A walk-in who was also checked in for an appointment keeps the appointment's ticket.
 	walkIn, visitor := f.patient(), f.patient()
 	first := come(walkIn, doctor)
 	visit := f.booked(visitor, doctor, "2027-03-01T09:00:00Z", 30)
@@ -175,7 +175,7 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 		t.Errorf("appointment = %+v, want it completed, of patient %d", a, walkIn)
 	}
 
-	// Both in consultation.
+	// Both tickets are in progress.
 	both, again := f.patient(), f.patient()
 	for _, k := range []api.Ticket{come(both, doctor), come(again, doctor)} {
 		f.Post(fmt.Sprintf("/tickets/%d/start", k.ID), nil).Want(t, 200, "")
@@ -188,8 +188,8 @@ func TestMergeOfPlacesInTheQueue(t *testing.T) {
 	}
 }
 
-// Appointments that were booked over others by an override are merged with them, and
-// the others: a merge takes nobody's time.
+// Appointments that overlap by an override, and the overlapped ones, are merged: a merge takes no
+// one's time.
 func TestMergeOfOverbooked(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -200,7 +200,7 @@ func TestMergeOfOverbooked(t *testing.T) {
 	f.Patch(fmt.Sprintf("/doctors/%d", doctor), object{"overbook_cap": 1}).Want(t, 200, "")
 	f.booked(duplicate, doctor, "2027-03-02T10:00:00Z", 30)
 	f.bookedWith(doctor, "2027-03-02T10:00:00Z", over("doctor-overlap")) // by somebody else
-	// The patient's own: what overlaps begins before what it overlaps.
+	// The patient's own overlapping appointments: the overriding one begins first.
 	f.booked(duplicate, f.doctor(), "2027-03-03T10:00:00Z", 30)
 	f.bookedWith(f.doctor(), "2027-03-03T09:45:00Z", object{
 		"patient_id": duplicate, "override": object{"rules": []string{"patient-overlap"}, "reason": "urgent"},
@@ -213,7 +213,7 @@ func TestMergeOfOverbooked(t *testing.T) {
 	}
 }
 
-// One wish on the waitlist is one entry, the earlier, with the offer of either.
+// Equal waitlist entries of merged patients become the earlier one, with the offer of either.
 func TestMergeOfWishes(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -224,7 +224,7 @@ func TestMergeOfWishes(t *testing.T) {
 		return e
 	}
 	one, two := f.patient(), f.patient()
-	// Fully booked, so that nothing is offered meanwhile.
+	// The calendar is full, so that nothing is offered meanwhile.
 	f.hours(doctor, "UTC", "09:00-09:30")
 	var taken []api.Appointment
 	for day := 2; day < 8; day++ {
@@ -250,7 +250,7 @@ func TestMergeOfWishes(t *testing.T) {
 			t.Errorf("entry %d = %+v, want it waiting", id, e)
 		}
 	}
-	// The later has an offer: the earlier gets it.
+	// The later entry has an offer: the earlier one gets it.
 	three, four := f.patient(), f.patient()
 	waits := f.waits(window(three, "07", "08"))
 	offered := f.waits(object{"patient_id": four, "doctor_ids": []int64{doctor}, "from": "2027-03-07T00:00:00Z", "to": "2027-03-08T00:00:00Z"})
@@ -269,8 +269,8 @@ func TestMergeOfWishes(t *testing.T) {
 	f.Post(fmt.Sprintf("/waitlist/%d/accept", waits.ID), nil).Want(t, 201, "")
 }
 
-// The birth date and the phone number of a merged record are the survivor's, too: they
-// find it, and make a registration alike.
+// The birth date and the phone number of a merged record become the survivor's: searches find the
+// survivor by them, and registrations are compared with them.
 func TestMergedRecordsFindTheSurvivor(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -315,7 +315,7 @@ func TestMergedRecordsFindTheSurvivor(t *testing.T) {
 	}
 }
 
-// Two records of before the keys were one, with one mailbox, can both be changed.
+// Two records with one mailbox, from before both forms had one key, can both be changed.
 func TestOldRecordsWithOneMailbox(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

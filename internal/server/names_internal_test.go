@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// otherNames are the operations whose handler calls a method of the store that is not named
-// after them, with the method and the reason.
+// otherNames are the operations whose handler calls a store method with a different name, with the
+// method and the reason.
 var otherNames = map[string]struct{ method, reason string }{
 	"SearchFhirPatients":     {"CountPatients ListPatients", "FHIR's name for listPatients, with a total"},
 	"ReadFhirPatient":        {"Patient", "FHIR's name for getPatient"},

@@ -35,8 +35,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// setupLogged starts a server whose log can be read and whose requests end
-// after timeout.
+// setupLogged starts a server whose log can be read and whose requests time out after timeout.
 func setupLogged(t *testing.T, db *storetest.Database, timeout time.Duration) (*fixture, *lines) {
 	t.Helper()
 	log := &lines{}
@@ -52,7 +51,7 @@ func setupLogged(t *testing.T, db *storetest.Database, timeout time.Duration) (*
 	return &fixture{Client: contracttest.New(t, h.URL), t: t, db: db, url: h.URL}, log
 }
 
-// wantUnavailable asks everything that needs the database.
+// wantUnavailable calls every operation that needs the database.
 func wantUnavailable(t *testing.T, f *fixture) {
 	t.Helper()
 	f.Allow5xx = true
@@ -78,7 +77,7 @@ func wantUnavailable(t *testing.T, f *fixture) {
 	f.Get("/docs").Want(t, 200, "")
 }
 
-// A request that takes too long is given up and says so.
+// A request that takes too long is aborted with 503.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	f, log := setupLogged(t, storetest.New(t), time.Nanosecond)
@@ -88,7 +87,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// A database that is not migrated is one that cannot be used yet.
+// A database without migrations is unavailable.
 func TestNotMigrated(t *testing.T) {
 	t.Parallel()
 	f, _ := setupLogged(t, storetest.Empty(t), time.Minute)
@@ -127,7 +126,7 @@ func TestReadinessSaysWhy(t *testing.T) {
 	}
 }
 
-// The log finds every request by its id, and holds nothing about people.
+// The log has every request with its id, and no data of patients.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	f, log := setupLogged(t, storetest.New(t), time.Minute)
@@ -168,7 +167,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// HEAD answers as GET does, without the body, errors included.
+// HEAD returns what GET does without the body, errors included.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -17,7 +17,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// setupWindow starts a server whose partners book from a day to ten days ahead.
+// setupWindow starts a server whose partners may book from one to ten days ahead.
 func setupWindow(t *testing.T) *secured {
 	t.Helper()
 	db, c := storetest.New(t), &clock{}
@@ -44,8 +44,8 @@ func setupWindow(t *testing.T) *secured {
 	return &secured{&fixture{Client: client, t: t, db: db, url: h.URL, clock: c}, client}
 }
 
-// Partners book, hold and reschedule within the window that the clinic has set, and
-// are told its bounds; reception books any time.
+// Partners book, hold and reschedule within the clinic's window, and a refusal has its bounds;
+// reception can book any time.
 func TestPartnerBookingWindow(t *testing.T) {
 	t.Parallel()
 	s := setupWindow(t)
@@ -75,8 +75,8 @@ func TestPartnerBookingWindow(t *testing.T) {
 	s.Post("/appointments", at("2027-03-01T09:00:00Z", of)).Want(t, 201, "")
 }
 
-// A partner is shown, offered and proposed only times in the window, and cannot book
-// others by way of FHIR, an offer or a series.
+// Partners see and are offered only times in the window, and cannot book others through FHIR, an
+// offer or a series.
 func TestPartnerSeesTheBookingWindow(t *testing.T) {
 	t.Parallel()
 	s := setupWindow(t)
@@ -116,7 +116,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		t.Errorf("next free time beyond the booking window = %+v, want none", next.Items[0])
 	}
 
-	// Alternatives at both ends.
+	// There are alternatives at both ends.
 	for _, start := range []string{"2027-03-02T08:00:00Z", "2027-03-11T08:00:00Z"} {
 		s.booked(s.patient(), doctor, start, 30)
 		p := s.problem(partner.Post("/appointments", object{"patient_id": patient.ID, "doctor_id": doctor, "start_time": start, "duration_minutes": 30}), 409, "doctor-overlap")
@@ -128,7 +128,8 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		}
 	}
 
-	// An offer: a partner's entry gets the first time in the window, one of reception any.
+	// A partner's waitlist entry is offered the first time in the window, one of reception any
+	// time.
 	wish := object{"patient_id": patient.ID, "doctor_ids": []int64{doctor}, "from": "2027-03-01T08:00:00Z", "to": "2027-03-05T00:00:00Z", "duration_minutes": 30}
 	var made api.WaitlistEntry
 	partner.Post("/waitlist", wish).Want(t, 201, "").Decode(t, &made)
@@ -145,7 +146,7 @@ func TestPartnerSeesTheBookingWindow(t *testing.T) {
 		t.Errorf("reception's entry is offered %v, want a time before the partners' %v", offer.StartTime, earliest)
 	}
 
-	// Reception books it closer by; what the partner accepts is checked once more.
+	// The window is checked again on acceptance: the offered time has come too close by then.
 	soon := s.doctor()
 	s.hours(soon, "UTC", "08:05-08:20")
 	var early api.WaitlistEntry

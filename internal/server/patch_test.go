@@ -8,8 +8,8 @@ import (
 	"mems/gen/api"
 )
 
-// A patch that leaves a record as it was gets it with the same version, and neither the feed
-// nor the trail has a change. The trail has that a patient's record was read.
+// A patch that changes nothing returns the same version, and neither the feed nor the trail has a
+// change. The trail has that a patient's record was read.
 func TestPatchWithoutChange(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -69,7 +69,7 @@ func TestPatchWithoutChange(t *testing.T) {
 		t.Errorf("%d events in the history, want the booking's alone", len(history.Items))
 	}
 
-	// What does change something still does.
+	// A patch with a change still changes the record.
 	r := s.Patch(a, object{"reason": "Cough", "note": "Fed"}).Want(t, 200, "")
 	if got := r.Header.Get("ETag"); got != `"2"` {
 		t.Errorf("a change after patches without one: ETag %s, want %q", got, `"2"`)

@@ -9,8 +9,8 @@ import (
 	"mems/gen/api"
 )
 
-// No part of an export tells who else is a patient: in lists that were read, the
-// waitlist, the queue, series, merges and possible duplicates.
+// No part of an export identifies another patient: neither lists that were read, nor the waitlist,
+// the queue, series, merges and possible duplicates.
 func TestExportNamesNoOtherPatient(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -24,7 +24,7 @@ func TestExportNamesNoOtherPatient(t *testing.T) {
 	}
 	others := []int64{stranger(1), stranger(2), stranger(3), stranger(4)}
 	own, duplicate := s.patient(), s.patient()
-	// Who is like whom.
+	// Possible duplicates.
 	s.Post("/patients", object{"first_name": "Strangername", "last_name": "Elsewhere 1", "phone": "+41 44 555 01 77", "on_possible_duplicate": "refuse"}).Want(t, 409, "possible-duplicate")
 	for i, p := range append([]int64{own}, others[:2]...) {
 		start := fmt.Sprintf("2027-03-02T%02d:00:00Z", 9+i)
@@ -61,7 +61,7 @@ func TestExportNamesNoOtherPatient(t *testing.T) {
 	}
 }
 
-// The trail is read from a moment on, up to another, and between them.
+// The trail can be read from a time, up to a time, and between two.
 func TestAuditOfATime(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -91,8 +91,8 @@ func TestAuditOfATime(t *testing.T) {
 	}
 }
 
-// An index whose last run was cut off before it was noted is built again from there: no
-// row twice, none missing.
+// An index whose last run was interrupted before its end was recorded is rebuilt from there: no row
+// twice, none missing.
 func TestAuditIndexGoesOnAfterAnInterruption(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

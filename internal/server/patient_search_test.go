@@ -11,7 +11,7 @@ import (
 	"mems/internal/store"
 )
 
-// One box finds by everything that a reception is told.
+// One search box finds a patient by anything that a receptionist is told.
 func TestPatientSearch(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -88,7 +88,7 @@ func TestPatientSearch(t *testing.T) {
 	f.register(object{"email": "ann@xn--bcher-kva.example"}).Want(t, 409, "email-taken")
 }
 
-// Who was married, and who was registered twice, is found by what was known of them.
+// A patient is found by former names and by the data of merged records.
 func TestFormerNamesAndMergedRecordsFindTheSurvivor(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -124,7 +124,7 @@ func TestFormerNamesAndMergedRecordsFindTheSurvivor(t *testing.T) {
 	}
 }
 
-// A program of before writes no keys; what it wrote is found once they were computed.
+// An older version writes no search keys; its records are found once the keys are computed.
 func TestKeysOfAnOlderProgramAreMadeGood(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

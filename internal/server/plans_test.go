@@ -13,7 +13,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// told is what a plan says, a line a visit.
+// told returns one line for each appointment of a plan.
 func told(p []api.PlanItem) []string {
 	var lines []string
 	for _, i := range p {
@@ -161,7 +161,7 @@ func TestPlans(t *testing.T) {
 		ill, other := f.doctorOf("Radiology"), f.doctorOf("Radiology")
 		one, two := f.room(), f.room()
 		kind := f.kind(object{"doctor_ids": []int64{ill}, "needs_room": true, "room_ids": []int64{one, two}, "buffer_after_minutes": 15})
-		// Only the ill doctor does this type; others may take the room.
+		// Only the ill doctor may do this type; others may use the room.
 		a := f.bookedWith(ill, "2027-03-02T10:00:00Z", object{"type_id": kind})
 		b := f.bookedWith(ill, "2027-03-02T11:00:00Z", nil)
 		f.bookedWith(other, "2027-03-03T08:00:00Z", object{"room_id": one})
@@ -186,8 +186,8 @@ func TestPlans(t *testing.T) {
 	})
 }
 
-// TestPlanTakesRoomsOfItsOwn: an appointment is moved into the room that another one of
-// the plan has still, so that one is moved first, whichever begins earlier.
+// TestPlanTakesRoomsOfItsOwn: an appointment is rescheduled into a room that another one of the
+// plan still occupies, so that one is rescheduled first, whichever begins earlier.
 func TestPlanTakesRoomsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -212,7 +212,7 @@ func TestPlanTakesRoomsOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestPlanSelectsItsOwn: an appointment that is not in the plan is refused by its place.
+// TestPlanSelectsItsOwn: an id that is not in the plan is rejected with its position in the list.
 func TestPlanSelectsItsOwn(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -229,8 +229,8 @@ func TestPlanSelectsItsOwn(t *testing.T) {
 	}
 }
 
-// TestPlanInterrupted: the database stops taking changes after one visit was moved. That
-// nothing was changed must not be said; sent again with its key, the rest is moved.
+// TestPlanInterrupted: the database becomes read-only after one appointment was rescheduled. The
+// response must not claim that nothing changed; a retry with the same key reschedules the rest.
 func TestPlanInterrupted(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -242,7 +242,7 @@ func TestPlanInterrupted(t *testing.T) {
 	}
 	_, location := f.planned(object{"doctor_id": ill, "first_date": "2027-03-02", "last_date": "2027-03-02"})
 	f.Allow5xx = true
-	// As a server that has become read-only: ER_OPTION_PREVENTS_STATEMENT.
+	// As on a server that has become read-only: ER_OPTION_PREVENTS_STATEMENT.
 	f.db.DB.MustExec(fmt.Sprintf(`CREATE TRIGGER interrupts BEFORE UPDATE ON appointments FOR EACH ROW
 		IF NEW.id = %d THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'read-only'; END IF`, last.ID))
 	apply := contracttest.Request{Method: "POST", Path: location + "/apply", Body: object{"mode": "each"}, Header: http.Header{"Idempotency-Key": {"plan-interrupted"}}}
@@ -258,9 +258,8 @@ func TestPlanInterrupted(t *testing.T) {
 	f.Send(apply).Want(t, 200, "")
 }
 
-// Plans are carried out, both ways at once, while others book into the same
-// times through another server: nobody is booked twice, and every visit ends at
-// its old or its proposed time.
+// Plans are applied in both modes at once while others book the same times through another server:
+// nobody is booked twice, and every appointment ends at its old or its proposed time.
 func TestPlanRacesBookings(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

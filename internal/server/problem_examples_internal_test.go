@@ -19,7 +19,7 @@ func TestExamplesOfProblemsAreTheServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Details that are made of the error and are not in the table.
+	// These details are made from the error, not taken from the table.
 	cancelled, _ := describe(&clinic.Error{Code: clinic.CodeInvalidTransition, Current: clinic.StatusCancelled})
 	details := map[string]string{cancelled.Type: cancelled.Detail}
 	compared := 0

@@ -10,13 +10,13 @@ import (
 	"mems/internal/contracttest"
 )
 
-// These are refusals that the contract lists and that no test has another reason to
-// provoke. TestMain names what is listed and was not returned.
+// These refusals are listed in the contract, and no other test has a reason to cause them. TestMain
+// names those that are listed and were not returned.
 
 // noRecord is the id of no record.
 const noRecord = 999_999
 
-// unfit are a doctor, a patient and what refuses a booking with them.
+// unfit has a doctor, a patient, and records that make a booking with them fail.
 type unfit struct {
 	doctor, inactive int64
 	// types of the doctor, of others, inactive; rooms.
@@ -99,7 +99,7 @@ func TestRefusedParties(t *testing.T) {
 	f.hold(f.doctor(), start, object{"room_id": u.room}).Want(t, 409, "room-overlap")
 	f.reschedule(a.ID, object{"room_id": u.closed}).Want(t, 409, "room-inactive")
 
-	// What an appointment was taken from is no longer free for it.
+	// The former time of an appointment is no longer free for it.
 	f.reschedule(a.ID, object{"start_time": later}).Want(t, 200, "")
 	f.hours(u.doctor, "UTC", "10:45-18:00")
 	f.act(a.ID, "undo").Want(t, 409, "outside-working-hours")
@@ -163,7 +163,7 @@ func TestRefusedBookingsByFHIR(t *testing.T) {
 	}
 }
 
-// An accepted offer is decided on once more: what it was made of may have changed.
+// Accepting an offer decides again: its conditions may have changed.
 func TestOfferThatNoLongerFits(t *testing.T) {
 	t.Parallel()
 	const start = "2027-03-02T10:00:00Z"
@@ -245,7 +245,7 @@ func TestRedeliverNoMessage(t *testing.T) {
 	f.Post(fmt.Sprintf("/webhooks/%d/deliveries/%d/redeliver", hook.ID, noRecord), nil).Want(t, 404, "delivery-not-found")
 }
 
-// What comes before the operation, sent by the client that holds responses to the contract.
+// Requests that fail before the operation, sent by the client that validates responses.
 func TestRequestsOfOtherSitesAndProxies(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -10,9 +10,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// ofTheWayIn are the problem types that come from code in front of all operations, or
-// below them, that does not know which one it serves: it is enough that a test of one
-// operation gets them.
+// ofTheWayIn are the problem types of code that runs before or below all operations and does not
+// know which one it serves: one operation that returns them is enough.
 var ofTheWayIn = []api.ProblemSlug{
 	api.ProblemSlugMalformedRequest, api.ProblemSlugUnauthenticated, api.ProblemSlugForbidden, api.ProblemSlugCrossOrigin,
 	api.ProblemSlugLocalOnly, api.ProblemSlugRateLimited, api.ProblemSlugNotAcceptable, api.ProblemSlugPayloadTooLarge,
@@ -20,8 +19,8 @@ var ofTheWayIn = []api.ProblemSlug{
 	api.ProblemSlugIdempotencyKeyReused, api.ProblemSlugIdempotencyKeyInUse, api.ProblemSlugUnavailable,
 }
 
-// unreached are listed problems that no client of this package's tests gets, with the
-// reason: of any operation, or of one.
+// unreached are listed problems that no client of this package's tests gets, of any operation or of
+// one, with the reason.
 var unreached = map[contracttest.Problem]string{
 	{Slug: api.ProblemSlugInternalError}:  "fails a test of this client; TestUnexpectedErrors sends none",
 	{Slug: api.ProblemSlugOutcomeUnknown}: "needs a connection that breaks between COMMIT and its answer; tests of telemetry and cmd/mems",

@@ -24,7 +24,7 @@ func ticketOf(t *testing.T, r *contracttest.Response, status int) (k api.Ticket)
 	return k
 }
 
-// queue reads a doctor's tickets: number, status and position.
+// queue returns a doctor's tickets: number, status and position.
 func (f *fixture) queue(doctor int64) []string {
 	f.t.Helper()
 	var q api.Queue
@@ -227,8 +227,8 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-// Walk-ins, check-ins and transfers at once, through two servers: every queue is
-// numbered without a gap, nobody is called twice, and nothing waits in a circle.
+// Walk-ins, check-ins and transfers run at once through two servers: every queue is numbered
+// without a gap, nobody is called twice, and nothing deadlocks.
 func TestQueueRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -277,7 +277,7 @@ func TestQueueRace(t *testing.T) {
 			calledTimes[ticketOf(t, r, 200).ID]++
 			return
 		}
-		// Crossing: from the end of each queue to the other.
+		// Transfers cross: from the end of each queue to the other.
 		var q api.Queue
 		server(i).Get("/queue", "doctor_id", fmt.Sprint(doctors[i%2]), "limit", "200").Want(t, 200, "").Decode(t, &q)
 		last := q.Items[len(q.Items)-1-i/6%8]
@@ -297,8 +297,8 @@ func TestQueueRace(t *testing.T) {
 	}
 }
 
-// A waiting patient is in the queue until called or gone, over midnight too: the one
-// who has waited longest is called first, and nobody has two tickets.
+// A waiting patient stays in the queue until called or gone, also after midnight: the one who has
+// waited longest is called first, and nobody has two tickets.
 func TestQueueOverMidnight(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -367,7 +367,7 @@ func TestQueueOverMidnight(t *testing.T) {
 	if k.Position.MustGet() != 3 {
 		t.Errorf("third ticket = %+v, want position 3", k)
 	}
-	// The second goes to the colleague, at the end of the queue of this day; then nobody can be sent there twice.
+	// The second patient goes to the colleague, at the end of that day's queue; nobody can be sent there twice.
 	onward := ticketOf(t, f.Post(fmt.Sprintf("/tickets/%d/transfer", tickets[1].ID), object{"doctor_id": colleague}), 201)
 	if onward.Number != 2 || onward.Date.String() != "2027-03-02" || onward.Position.MustGet() != 2 {
 		t.Errorf("transferred ticket = %+v, want number 2 at position 2 on 2027-03-02", onward)

@@ -23,11 +23,11 @@ import (
 	"mems/internal/storetest"
 )
 
-// wrongKey is one that nobody has.
+// wrongKey returns a key that was never issued.
 func wrongKey(id int) string { return fmt.Sprintf("mems_%d_%s", id, strings.Repeat("A", 43)) }
 
-// No client behind a clinic's address takes from the others: public reads, wrong keys
-// and requests without any count apart, and a good key is never refused for them.
+// Clients behind a clinic's address do not use up the others' limit: public reads, wrong keys and
+// requests without a key are counted separately, and a valid key is never rejected because of them.
 func TestAddressDoesNotLimitGoodKeys(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 30 })
@@ -53,8 +53,8 @@ func TestAddressDoesNotLimitGoodKeys(t *testing.T) {
 	fresh.Get("/patients").Want(t, 200, "")
 }
 
-// A calendar feed is read whatever else its address does, and wrong addresses of
-// feeds count as wrong keys do.
+// Reading a calendar feed does not depend on other requests from its address, and unknown feed URLs
+// count like wrong keys.
 func TestAddressDoesNotLimitGoodFeeds(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 10 })
@@ -73,9 +73,8 @@ func TestAddressDoesNotLimitGoodFeeds(t *testing.T) {
 	nobody.Get(feed.URL).Want(t, 429, "rate-limited") // a feed has a limit of its own
 }
 
-// A key that was made in another process is known in this one a second later at the
-// latest, though its address is refused; a revoked one is refused by every process at
-// once, and then counts as wrong.
+// A key created in another process is known here within a second, even while its address is
+// limited; a revoked one is rejected by every process at once, and then counts as wrong.
 func TestKeysOfTwoProcesses(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
@@ -121,7 +120,7 @@ func TestKeysOfTwoProcesses(t *testing.T) {
 	}
 }
 
-// Guesses beyond the limit cost the database nothing.
+// Guesses beyond the limit do not reach the database.
 func TestGuessesBeyondTheLimitAskNothing(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 10 })
@@ -135,8 +134,8 @@ func TestGuessesBeyondTheLimitAskNothing(t *testing.T) {
 	}
 }
 
-// Tokens that are not the provider's have its keys fetched once a second at most, and
-// lock nobody out who has a good one.
+// Tokens of another issuer make the server fetch the provider's keys at most once a second, and do
+// not lock out callers with a valid one.
 func TestWrongTokensLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
@@ -175,8 +174,8 @@ func TestWrongTokensLockNobodyOut(t *testing.T) {
 	token(ours, "ben").Get("/patients").Want(t, 200, "")
 }
 
-// Behind a trusted proxy each client is counted by its own address: IPv4 by address,
-// IPv6 by network of 64 bits.
+// Behind a trusted proxy each client is counted by its own address: IPv4 by address, IPv6 by its
+// /64 network.
 func TestAddressesAreCountedByNetwork(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) {
@@ -198,8 +197,8 @@ func TestAddressesAreCountedByNetwork(t *testing.T) {
 	}
 }
 
-// A partner can keep five times from others, and no more, however many it asks for at
-// once; reception is not capped.
+// A partner can hold at most five times, however many it requests at once; reception is not
+// limited.
 func TestPartnerHoldsAreCapped(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -232,7 +231,7 @@ func TestPartnerHoldsAreCapped(t *testing.T) {
 	}
 }
 
-// A partner can have 50 open entries of the waitlist.
+// A partner can have at most 50 open waitlist entries.
 func TestPartnerWaitlistIsCapped(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -249,7 +248,7 @@ func TestPartnerWaitlistIsCapped(t *testing.T) {
 	partner.Post("/waitlist", entry).Want(t, 201, "")
 }
 
-// A caller has 20 streams, and keeps nobody else from having some.
+// A caller can have 20 streams, which does not limit other callers.
 func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -281,7 +280,7 @@ func TestStreamsOfOneCallerAreCapped(t *testing.T) {
 	}
 }
 
-// keyText makes a key of reception and returns the key itself.
+// keyText creates a receptionist's key and returns its text.
 func (s *secured) keyText() string {
 	s.t.Helper()
 	var made api.APIKeyCreated

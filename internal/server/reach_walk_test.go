@@ -16,24 +16,24 @@ import (
 	"mems/internal/contracttest"
 )
 
-// missingID is the id of no record.
+// missingID is an id that no record has.
 const missingID = 999_999
 
-// reachable lists the records of a clinic by the collection that serves them: for each
-// what a foreign record has become of, and its id.
+// reachable lists the records of a clinic by the collection that serves them: for each state of a
+// foreign record, its id.
 type reachable map[string]map[string]int64
 
 // patientReference is a FHIR reference to a patient.
 var patientReference = regexp.MustCompile(`Patient/[0-9]+`)
 
-// unrestricted collections hold no record of a patient: everybody with the permission
-// reaches all of them.
+// unrestricted collections hold no records of patients: every caller with the permission can access
+// all of them.
 var unrestricted = []string{
 	"/doctors", "/doctors/{id}/time-off", "/closures", "/rooms", "/appointment-types", "/plans", "/api-keys", "/calendars", "/problems",
 	"/fhir/Practitioner", "/fhir/Schedule", "/fhir/Slot", "/webhooks/{id}/deliveries",
 }
 
-// collectionOf returns the collection of a path with a parameter: /appointments of
+// collectionOf returns the collection of a path with a parameter: /appointments for
 // /appointments/{id}/cancel.
 func collectionOf(path string) string {
 	if i := strings.LastIndex(path, "/{"); i >= 0 {
@@ -42,17 +42,16 @@ func collectionOf(path string) string {
 	return ""
 }
 
-// recordMembers are the members of requests' bodies, and the parameters of queries, that
-// name a record of limited reach, with the collection that serves it.
+// recordMembers are members of request bodies, and query parameters, that name a record of limited
+// reach, with the collection that serves it.
 var recordMembers = map[string]string{
 	"patient_id": "/patients", "duplicate_id": "/patients", "appointment_id": "/appointments", "from_appointment_id": "/appointments", "hold_id": "/holds", "ticket_id": "/tickets",
 	"waitlist_id": "/waitlist", "series_id": "/appointment-series",
 	"patient": "/patients", "actor": "/patients",
 }
 
-// TestEveryOperationAnswersForeignLikeMissing sends, for each operation of the contract that takes the
-// id of a record, the id of a foreign, a merged and an erased record, and compares
-// the answer with that for an id of none.
+// TestEveryOperationAnswersForeignLikeMissing sends the id of a foreign, a merged and an erased record to each
+// operation that takes a record's id, and compares the response with that to an unknown id.
 func TestEveryOperationAnswersForeignLikeMissing(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -165,7 +164,7 @@ func filled(path string, id int64) string {
 	return strings.NewReplacer("{id}", fmt.Sprint(id), "{delivery_id}", "9", "{time_off_id}", "9", "{slug}", "not-found", "{token}", "x").Replace(path)
 }
 
-// bodyMembers lists the members of a request's JSON body.
+// bodyMembers returns the members of a request's JSON body.
 func bodyMembers(op *openapi3.Operation) []string {
 	var names []string
 	for _, media := range op.RequestBody.Value.Content {
@@ -181,7 +180,7 @@ func bodyMembers(op *openapi3.Operation) []string {
 	return slices.Compact(names)
 }
 
-// bodyFor returns the example of an operation's body, about the caller's own doctor.
+// bodyFor returns the example of an operation's body, with the caller's own doctor.
 func (s *secured) bodyFor(op *openapi3.Operation, doctor int64) any {
 	text, err := json.Marshal(exampleOf(op))
 	if err != nil {
@@ -202,12 +201,12 @@ func (s *secured) bodyFor(op *openapi3.Operation, doctor int64) any {
 	return body
 }
 
-// foreignRecords makes records of everything that belongs to a patient or caller, all out of reach
-// of others than staff: of a patient as such, of one who was merged and of one erased.
+// foreignRecords creates records of every kind that belongs to a patient or caller and that only
+// staff can access: of an ordinary patient, of a merged and of an erased one.
 func (s *secured) foreignRecords(doctor int64) reachable {
 	s.t.Helper()
 	records := reachable{}
-	// Ids that are found in no other text.
+	// These ids occur in no other text.
 	for i, table := range []string{"patients", "appointments", "appointment_series", "waitlist", "holds", "tickets", "webhooks", "calendar_feeds"} {
 		if _, err := s.db.DB.Exec(fmt.Sprintf(`ALTER TABLE %s AUTO_INCREMENT = %d`, table, 700_001+10_000*i)); err != nil {
 			s.t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// A flood of refusals is thinned by operation, address, network and process, and the
-// next minute is counted anew.
+// A flood of refusals is limited by operation, address, network and process, and counting restarts
+// every minute.
 func TestRefusalsAreThinned(t *testing.T) {
 	t.Parallel()
 	minute := time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
@@ -45,7 +45,7 @@ func TestRefusalsAreThinned(t *testing.T) {
 			t.Errorf("%s: %d written, want %d", name, got, c.want)
 		}
 	}
-	// Strangers leave room for callers with a key, and for the next minute.
+	// Unauthenticated callers leave room for callers with a key, and for the next minute.
 	f := &refusals{}
 	count(f, 500, func(i int) clinic.Access { return anonymous(fmt.Sprintf("192.0.2.%d", i%250), fmt.Sprint(i)) })
 	if !f.first(clinic.Access{Caller: clinic.Caller{Subject: "key:1"}, Operation: "listPatients"}, minute) {
@@ -56,7 +56,7 @@ func TestRefusalsAreThinned(t *testing.T) {
 	}
 }
 
-// The bucket that was used least recently is forgotten, and no other.
+// The least recently used bucket is dropped, and no other.
 func TestLeastRecentlyUsedBucketIsForgotten(t *testing.T) {
 	t.Parallel()
 	bs := newBuckets()

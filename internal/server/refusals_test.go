@@ -14,8 +14,8 @@ import (
 	"mems/internal/server"
 )
 
-// A rejected caller is in the trail and in the log, with subject and address, once a
-// minute for each operation; a flood of addresses without a key fills neither.
+// A rejected caller is in the trail and in the log, with subject and address, once a minute for
+// each operation; a flood from many addresses without a key fills neither.
 func TestRefusalsAreWrittenDown(t *testing.T) {
 	t.Parallel()
 	log := &lines{}
@@ -58,7 +58,7 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 			t.Errorf("the log lacks %s:\n%s", want, log.String())
 		}
 	}
-	// An id beyond those of the contract is none.
+	// An id beyond the contract's range is recorded as none.
 	partner.Post("/doctors/9223372036854775808/time-off", object{}).Want(t, 403, "forbidden")
 	s.trail("subject", subject) // matches the contract
 	if report := s.verify(); len(report.Faults) > 0 {
@@ -66,9 +66,8 @@ func TestRefusalsAreWrittenDown(t *testing.T) {
 	}
 }
 
-// What is about a patient is found before the index has caught up, in part, and after;
-// asked for by the survivor or by a record that was merged into it. An export names no
-// other patient.
+// The entries about a patient are found before the index has caught up, in part, and after; by the
+// survivor's id and by that of a merged record. An export names no other patient.
 func TestAuditOfPatient(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -117,8 +116,8 @@ func TestAuditOfPatient(t *testing.T) {
 	}
 }
 
-// A record of others is answered like none, whatever has become of it: by status,
-// problem and members.
+// A record that the caller cannot access gets the response of an unknown one, whatever its state:
+// the same status, problem and members.
 func TestBeyondReachIsLikeMissing(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

@@ -16,7 +16,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// oddRequest is a request and what answers it.
+// oddRequest is a request and its expected response.
 type oddRequest struct {
 	method, path string
 	body         any
@@ -137,7 +137,7 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// No appointment ends after the last instant that the contract has.
+// No appointment ends after the last instant of the contract.
 func TestEndsBeforeTheYear9999(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -201,7 +201,7 @@ func TestPatients(t *testing.T) {
 	f.Delete(fmt.Sprintf("/doctors/%d", f.doctor())).Want(t, 204, "")
 }
 
-// Fifty people register the same address at once, in different spellings.
+// Fifty clients register the same address at once, in different spellings.
 func TestEmailIsUniqueUnderRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -247,7 +247,7 @@ func TestSystem(t *testing.T) {
 	if got := f.Get("/docs").Want(t, 200, ""); !strings.Contains(string(got.Body), "/docs/scalar.js") || !strings.Contains(got.Header.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("/docs = %s %s, want its scripts, and a policy of 'self'", got.Header, got.Body)
 	}
-	// Styles are let in by a nonce, another one each time, and nothing inline besides.
+	// Styles are allowed by a nonce, a new one for each response, and nothing else inline.
 	nonces := map[string]bool{}
 	for range 2 {
 		page := f.Get("/docs")
@@ -303,9 +303,9 @@ func TestSystem(t *testing.T) {
 	}
 }
 
-// A condition that an operation does not check, and a body that it does not take, are
-// rejected: ignored, their sender would believe that they were heard. What generic clients
-// send without a meaning is accepted.
+// A condition that an operation does not check, and a body that it does not take, are rejected: if
+// they were ignored, their sender would believe that they applied. What generic clients send
+// without meaning anything by it is accepted.
 func TestWhatIsNotSupportedIsRejected(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -14,7 +14,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// reset does what "mems reset" does, beside servers that run.
+// reset does what "mems reset" does while servers run.
 func reset(t *testing.T, d *storetest.Database) {
 	t.Helper()
 	schema := d.OpenSchema(t)
@@ -40,7 +40,7 @@ func wantWholeTrail(t *testing.T, d *storetest.Database) {
 	}
 }
 
-// eventually waits for what a server does by itself.
+// eventually waits for something that a server does by itself.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
@@ -50,8 +50,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// Servers that run during a reset go on with the new database, the busy one and the one
-// that is idle until others have written: no change fails, and the trail verifies.
+// Servers that run during a reset continue on the new database, both a busy one and one that is
+// idle until others have written: no change fails, and the trail verifies.
 func TestServersGoOnAfterAReset(t *testing.T) {
 	t.Parallel()
 	busy := setup(t, "UTC")
@@ -70,7 +70,7 @@ func TestServersGoOnAfterAReset(t *testing.T) {
 	wantWholeTrail(t, busy.db)
 }
 
-// A key of the new database works, although the server knew one with a higher id before.
+// A key of the new database works even though the server knew an older key with a higher id.
 func TestKeysAfterAReset(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -90,8 +90,7 @@ func TestKeysAfterAReset(t *testing.T) {
 	s.Get("/doctors").Want(t, 401, "unauthenticated")
 }
 
-// A stream of the database before does not stay silent for ever: it ends, and its client
-// begins anew.
+// A stream of the former database ends, so that its client starts again.
 func TestStreamsEndAtAReset(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

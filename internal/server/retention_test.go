@@ -9,8 +9,8 @@ import (
 	"mems/internal/store"
 )
 
-// What has been kept long enough goes, and nothing else; the trail that is left
-// can be verified as before, and tampering with it is found as before.
+// What exceeds its retention period is removed, and nothing else; the remaining trail still
+// verifies, and tampering with it is detected.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -57,7 +57,7 @@ func TestRetention(t *testing.T) {
 			t.Logf("kept as the last of its chain: %s at %s", e.Operation, e.At)
 		}
 	}
-	// A chain that is cut without an entry saying so is found.
+	// A chain that was truncated without an entry recording it is detected.
 	if _, err := s.db.DB.Exec(`DELETE FROM audit_entries WHERE object = 'audit_chain'`); err != nil {
 		t.Fatal(err)
 	}

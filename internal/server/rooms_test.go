@@ -20,7 +20,7 @@ func (f *fixture) room() int64 {
 	return r.ID
 }
 
-// kind adds an appointment type of half an hour; members override that.
+// kind creates an appointment type of half an hour; members override that.
 func (f *fixture) kind(members object) int64 {
 	f.t.Helper()
 	body := object{"name": fmt.Sprintf("Type %d", serial.Add(1)), "duration_minutes": 30}
@@ -30,7 +30,7 @@ func (f *fixture) kind(members object) int64 {
 	return k.ID
 }
 
-// bookWith books half an hour with a doctor, with more members.
+// bookWith books half an hour with a doctor, with additional members.
 func (f *fixture) bookWith(doctor int64, start string, members object) *contracttest.Response {
 	f.t.Helper()
 	body := object{"patient_id": f.patient(), "doctor_id": doctor, "start_time": start, "duration_minutes": 30}
@@ -141,7 +141,7 @@ func TestTypes(t *testing.T) {
 	}
 
 	t.Run("BuffersOccupyTheDoctor", func(t *testing.T) {
-		// Busy from 09:55 to 10:55.
+		// The doctor is occupied from 09:55 to 10:55.
 		for start, minutes := range map[string]int{"2027-03-02T09:26:00Z": 30, "2027-03-02T10:54:00Z": 30} {
 			f.book(f.patient(), skin, start, minutes).Want(t, 409, "doctor-overlap")
 		}
@@ -151,7 +151,7 @@ func TestTypes(t *testing.T) {
 		}
 		f.booked(f.patient(), skin, "2027-03-02T09:25:00Z", 30)
 		f.booked(f.patient(), skin, "2027-03-02T10:55:00Z", 30)
-		// The new one's own buffers count as well.
+		// The new appointment's own buffers count as well.
 		f.bookWith(skin, "2027-03-02T11:29:00Z", object{"type_id": kind}).Want(t, 409, "doctor-overlap")
 		f.bookedWith(skin, "2027-03-02T11:30:00Z", object{"type_id": kind})
 	})
@@ -214,7 +214,7 @@ func TestRooms(t *testing.T) {
 		if id, _ := f.bookedWith(f.doctor(), later, object{"type_id": kind}).RoomID.Get(); id != two {
 			t.Errorf("room by type = %d, want %d", id, two)
 		}
-		// The buffer keeps the room too.
+		// The buffer occupies the room, too.
 		f.bookWith(f.doctor(), "2027-03-03T10:30:00Z", object{"room_id": two}).Want(t, 409, "room-overlap")
 		f.bookedWith(f.doctor(), "2027-03-03T10:45:00Z", object{"room_id": two})
 		f.Patch(fmt.Sprintf("/rooms/%d", three), object{"is_active": false}).Want(t, 200, "")
@@ -226,7 +226,7 @@ func TestRooms(t *testing.T) {
 	})
 }
 
-// The order of the rules that this version adds: one booking breaks them all.
+// The order of the rules about types and rooms: one booking breaks them all.
 func TestPrecedenceOfTypesAndRooms(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -273,8 +273,8 @@ func TestPrecedenceOfTypesAndRooms(t *testing.T) {
 	}
 }
 
-// Rooms are fought for by doctors who have nothing else in common, by name and
-// by "any": none is used twice, and none stays empty while somebody is refused.
+// Doctors with nothing else in common compete for rooms, by name and by "any": no room is used
+// twice, and none stays empty while a booking is refused.
 func TestRoomRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -16,11 +16,11 @@ import (
 	"mems/internal/contracttest"
 )
 
-// roundTrip is a kind of record whose members are sent and must come back, from every
-// place that shows such a record.
+// roundTrip is a kind of record whose members are sent and must come back wherever the record is
+// returned.
 type roundTrip struct {
-	// operations are those that send the members: the first makes the record, unless it
-	// replaces one, the second changes it.
+	// operations are those that send the members: the first creates the record, unless it replaces
+	// one, the second changes it.
 	operations []string
 	create     string // path; of a record that is replaced, its own
 	get        string // path with the id; "": the record has none
@@ -28,19 +28,19 @@ type roundTrip struct {
 	answer     string // member of the creating answer that has the record; "": all of it
 	feed       string // its kind in the feed; "": in no feed
 	export     string // member of a patient's export
-	// send are the bodies; together they have every member but those in requests, which
-	// say what to do and are no part of the record, each with the reason.
+	// send are the bodies; together they have every member except those in requests, which are
+	// instructions and no part of the record, each with the reason.
 	send, change []object
 	requests     map[string]string
-	// returned are members that come back otherwise than they were sent.
+	// returned are members that come back with another value than was sent.
 	returned object
-	// fhir are the resources that show the record, and what of each member stands there,
-	// by member; "" for what FHIR is not told.
+	// fhir are the resources that return the record, and what each member becomes there; "" for
+	// what FHIR does not have.
 	fhirPaths []string
 	fhir      map[string]string
 }
 
-// parties are those whom the records of roundTrips refer to.
+// parties are the records that those of roundTrips refer to.
 type parties struct{ patient, doctor, colleague, room, apptType int64 }
 
 func roundTrips(p parties) []roundTrip {
@@ -208,16 +208,16 @@ func roundTrips(p parties) []roundTrip {
 	}
 }
 
-// actions are the operations with a body that do not write a record's members: what
-// they do has tests of its own.
+// actions are the operations with a body that do not write a record's members: they have tests of
+// their own.
 var actions = []string{
 	"mergePatients", "erasePatient", "cancelAppointment", "rescheduleAppointment", "cancelSeries", "rescheduleSeries", "applyPlan",
 	"callNext", "transferTicket",
 }
 
-// Every member that a create or a patch of the contract takes is sent, and comes back
-// in the answer, from GET, in the list, the feed, a patient's export and, as far as FHIR
-// has it, there. A new member fails this until it does, or roundTrips says what it is.
+// Every member that a create or a patch of the contract takes comes back in the response, from GET,
+// in the list, the feed, a patient's export and, where mapped, FHIR. A new member fails this test
+// until it does, or until roundTrips says why not.
 func TestEveryMemberComesBack(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -263,8 +263,8 @@ func TestEveryMemberComesBack(t *testing.T) {
 	}
 }
 
-// bodiesOfContract returns the JSON bodies of the contract's requests by operationId,
-// but for those of FHIR, which are parameters of FHIR's own.
+// bodiesOfContract returns the JSON bodies of the contract's requests by operationId, except those
+// of FHIR, which are FHIR Parameters.
 func bodiesOfContract(t *testing.T) map[string]*openapi3.Schema {
 	t.Helper()
 	doc, err := api.GetSpec()
@@ -285,8 +285,8 @@ func bodiesOfContract(t *testing.T) map[string]*openapi3.Schema {
 	return bodies
 }
 
-// holdsEveryMember fails the test unless the bodies have together each member of the
-// schema, but for those in requests.
+// holdsEveryMember fails the test unless the bodies together have each member of the schema, except
+// those in requests.
 func holdsEveryMember(t *testing.T, operation string, schema *openapi3.Schema, r roundTrip, bodies []object) {
 	t.Helper()
 	if schema == nil {
@@ -311,7 +311,7 @@ func holdsEveryMember(t *testing.T, operation string, schema *openapi3.Schema, r
 	}
 }
 
-// make sends the body of a record.
+// make sends the body that creates a record.
 func (f *fixture) make(r roundTrip, body object) *contracttest.Response {
 	f.t.Helper()
 	if r.create == strings.ReplaceAll(r.get, "%d", lastNumber(r.create)) {
@@ -320,12 +320,12 @@ func (f *fixture) make(r roundTrip, body object) *contracttest.Response {
 	return f.Post(r.create, body).Want(f.t, http.StatusCreated, "")
 }
 
-// lastNumber returns the number in a path, "" for none.
+// lastNumber returns the last number in a path, "" if there is none.
 func lastNumber(path string) string {
 	return strings.Join(slices.DeleteFunc(strings.Split(path, "/"), func(part string) bool { return strings.Trim(part, "0123456789") != "" || part == "" }), "")
 }
 
-// compareEverywhere reads a record from each place that has it.
+// compareEverywhere reads a record from each place that returns it.
 func (f *fixture) compareEverywhere(r roundTrip, id, patient int64, sent object) {
 	f.t.Helper()
 	r.compare(f.t, "GET", sent, decoded(f.t, f.Get(fmt.Sprintf(r.get, id)).Want(f.t, 200, "")))
@@ -367,7 +367,7 @@ func (f *fixture) compareEverywhere(r roundTrip, id, patient int64, sent object)
 	}
 }
 
-// fromFeed returns a record as the feed's last change of it has it.
+// fromFeed returns a record as in its last change in the feed.
 func (f *fixture) fromFeed(kind string, id int64) map[string]any {
 	f.t.Helper()
 	var record map[string]any
@@ -388,7 +388,7 @@ func (f *fixture) fromFeed(kind string, id int64) map[string]any {
 	return record
 }
 
-// compare fails the test unless a record has what was sent.
+// compare fails the test unless a record has the values that were sent.
 func (r roundTrip) compare(t *testing.T, where string, sent object, record map[string]any) {
 	t.Helper()
 	if record == nil {
@@ -424,7 +424,7 @@ func decoded(t *testing.T, r *contracttest.Response) (record map[string]any) {
 	return record
 }
 
-// memberOf returns a member that must be there and of this type.
+// memberOf returns a member that must exist with this type.
 func memberOf[T any](t *testing.T, record map[string]any, name string) T {
 	t.Helper()
 	value, ok := record[name].(T)
@@ -434,7 +434,7 @@ func memberOf[T any](t *testing.T, record map[string]any, name string) T {
 	return value
 }
 
-// withID returns the record with an id, nil for none.
+// withID returns the record with an id, nil if there is none.
 func withID(t *testing.T, records []any, id int64) map[string]any {
 	t.Helper()
 	for _, r := range records {

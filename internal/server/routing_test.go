@@ -11,8 +11,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// Below every address of the contract that has parameters there is nothing, and
-// what has other methods says which: never 422, whatever the method.
+// Nothing is served below a path that ends in a parameter, and a path with other methods lists
+// them: never 422, whatever the method.
 func TestNothingBelowAnAddress(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -80,8 +80,7 @@ func indices(s []string) func(func(int) bool) {
 	}
 }
 
-// Percent-encoded characters of a path mean what they are, and an encoded slash
-// is no separator.
+// Percent-encoded characters in a path are decoded, and an encoded slash is not a separator.
 func TestEncodedPaths(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -11,7 +11,7 @@ import (
 	"mems/gen/api"
 )
 
-// Each part of a schedule is what the single operations return to the same caller, who is
+// Each part of a schedule equals what the separate operations return to the same caller, and is
 // refused where they refuse.
 func TestScheduleIsWhatTheSingleOperationsReturn(t *testing.T) {
 	t.Parallel()
@@ -64,7 +64,7 @@ func TestScheduleIsWhatTheSingleOperationsReturn(t *testing.T) {
 	}
 }
 
-// A schedule covers whole days of the clinic and has what intersects them.
+// A schedule covers whole days of the clinic and has everything that intersects them.
 func TestScheduleRange(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -129,7 +129,7 @@ func TestScheduleRefusals(t *testing.T) {
 	f.Get("/schedule?doctor_id="+of(1)+"&first_date=2027-03-01&last_date=2027-04-11").Want(t, 200, "")
 }
 
-// A schedule is recorded like the list of a day: who read it, and of which patients.
+// A schedule is recorded like a day's list: who read it, and of which patients.
 func TestScheduleIsRecorded(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -149,8 +149,8 @@ func TestScheduleIsRecorded(t *testing.T) {
 	}
 }
 
-// A stream with records carries what reading each changed record would return to its
-// caller, so that a copy needs no further request.
+// A stream with records has what reading each changed record would return to its caller, so that a
+// copy needs no further request.
 func TestStreamWithRecords(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -218,7 +218,7 @@ func TestStreamWithRecords(t *testing.T) {
 	}
 }
 
-// The changes that a stream carries with patients, the list carries as well.
+// The list of changes has the same patients as the stream.
 func TestChangesWithPatients(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -13,7 +13,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// series asks for Tuesdays at ten in Zurich, from 16 March 2027 on.
+// series books Tuesdays at 10:00 in Zurich, from 16 March 2027 on.
 func (f *fixture) series(patient, doctor int64, members object) *contracttest.Response {
 	f.t.Helper()
 	body := object{"patient_id": patient, "doctor_id": doctor, "start_time": "2027-03-16T10:00:00+01:00", "rule": "FREQ=WEEKLY;COUNT=4", "duration_minutes": 30}
@@ -28,7 +28,7 @@ func (f *fixture) bookedSeries(patient, doctor int64, members object) (b api.Ser
 	return b, r.Header.Get("Location")
 }
 
-// dates is what a report says, a line a date.
+// dates returns one line for each date of a report.
 func dates(ds []api.SeriesDate) []string {
 	var lines []string
 	for _, d := range ds {
@@ -41,7 +41,7 @@ func dates(ds []api.SeriesDate) []string {
 	return lines
 }
 
-// times lists the dates of a series as they are.
+// times returns the dates of a series as they are now.
 func (f *fixture) times(path string) []string {
 	f.t.Helper()
 	var s api.Series
@@ -111,7 +111,7 @@ func TestSeries(t *testing.T) {
 			t.Errorf("patient has %d appointments before the previews and %d after, want none",
 				len(none.Items), len(after.Items))
 		}
-		// The key of a preview is free for the booking.
+		// A key used for a preview can be used for the booking.
 		key := http.Header{"Idempotency-Key": {"preview-then-book"}}
 		body := object{"patient_id": other, "doctor_id": doctor, "start_time": "2027-06-01T10:00:00+02:00", "rule": "FREQ=WEEKLY;COUNT=2", "duration_minutes": 30}
 		preview := maps.Clone(body)
@@ -169,13 +169,14 @@ func TestSeries(t *testing.T) {
 		b, path := f.bookedSeries(f.patient(), d, object{"rule": "FREQ=DAILY;COUNT=4", "start_time": "2027-03-26T10:00:00+01:00", "duration_minutes": 60})
 		move := func(body object) *contracttest.Response { return f.Post(path+"/reschedule", body) }
 		at := func(start string) string { return fmt.Sprint(start, " ", d, " scheduled") }
-		// Over their own old times, both ways, and across the change of the clocks.
+		// The new times overlap the series' own old ones, in both directions, and cross the clock
+		// change.
 		move(object{"start_time_of_day": "10:30"}).Want(t, 200, "")
 		same(f.times(path), []string{at("03-26T09:30Z"), at("03-27T09:30Z"), at("03-28T08:30Z"), at("03-29T08:30Z")})
 		move(object{"shift_days": 1}).Want(t, 200, "")
 		move(object{"shift_days": -1, "start_time_of_day": "10:00"}).Want(t, 200, "")
 		same(f.times(path), []string{at("03-26T09:00Z"), at("03-27T09:00Z"), at("03-28T08:00Z"), at("03-29T08:00Z")})
-		// Following, with a colleague; one of them is in the way.
+		// The following dates, with a colleague; one of them conflicts.
 		other := f.doctor()
 		f.booked(f.patient(), other, "2027-03-28T08:30:00Z", 30)
 		third := b.Dates[2].AppointmentID.MustGet()
@@ -216,9 +217,8 @@ func TestSeries(t *testing.T) {
 	})
 }
 
-// Series of one doctor and of crossing patients, and moves of whole series from
-// doctor to doctor, through two servers: nobody is booked twice, and no series is
-// booked or moved in part.
+// Series of one doctor and of crossing patients are booked and rescheduled from doctor to doctor,
+// through two servers: nobody is booked twice, and no series is booked or rescheduled in part.
 func TestSeriesRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -270,8 +270,8 @@ func TestSeriesRace(t *testing.T) {
 	}
 }
 
-// The first date is start_time though the clock shows it a second time, and what
-// does not touch the time moves no date, in the night of the change or any other.
+// The first date is start_time even when the clock shows it a second time, and a change that does
+// not concern the time moves no date, in the night of the clock change or any other.
 func TestSeriesKeepItsInstants(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -321,7 +321,7 @@ func TestSeriesKeepItsInstants(t *testing.T) {
 	}
 }
 
-// A zone is a name of the embedded database, wherever one is taken.
+// A zone is a name of the embedded database, wherever one is accepted.
 func TestTimeZoneNames(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")

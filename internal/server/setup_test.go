@@ -18,7 +18,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// now is the moment at which the tests of this package happen.
+// now is the time at which the tests of this package take place.
 var now = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
 
 // fixture is a clinic behind HTTP.
@@ -30,17 +30,17 @@ type fixture struct {
 	clock *clock
 }
 
-// clock is what a server takes for the time. It starts at now.
+// clock is the time as the server sees it. It starts at now.
 type clock struct{ passed atomic.Int64 }
 
 func (c *clock) now() time.Time { return now.Add(time.Duration(c.passed.Load())) }
 
-// pass lets time pass.
+// pass advances the clock.
 func (f *fixture) pass(d time.Duration) { f.clock.passed.Add(int64(d)) }
 
 var serial atomic.Int64
 
-// setup starts a server on a database of its own, at the moment now.
+// setup starts a server on a database of its own, at now.
 func setup(t *testing.T, zone string) *fixture {
 	t.Helper()
 	return setupOn(t, storetest.New(t), zone)
@@ -69,7 +69,7 @@ func setupOn(t *testing.T, db *storetest.Database, zone string) *fixture {
 
 type object = map[string]any
 
-// patient registers one and returns the id.
+// patient registers a patient and returns the id.
 func (f *fixture) patient() int64 {
 	f.t.Helper()
 	var p api.Patient
@@ -77,7 +77,7 @@ func (f *fixture) patient() int64 {
 	return p.ID
 }
 
-// doctor adds one and returns the id.
+// doctor adds a doctor and returns the id.
 func (f *fixture) doctor() int64 {
 	f.t.Helper()
 	var d api.Doctor
@@ -85,13 +85,13 @@ func (f *fixture) doctor() int64 {
 	return d.ID
 }
 
-// book asks for a time and returns whatever comes.
+// book books a time and returns the response, whatever it is.
 func (f *fixture) book(patient, doctor int64, start string, minutes any) *contracttest.Response {
 	f.t.Helper()
 	return f.Post("/appointments", object{"patient_id": patient, "doctor_id": doctor, "start_time": start, "duration_minutes": minutes})
 }
 
-// booked is book that must succeed.
+// booked books a time, which must succeed.
 func (f *fixture) booked(patient, doctor int64, start string, minutes int) api.Appointment {
 	f.t.Helper()
 	var a api.Appointment
@@ -128,7 +128,7 @@ func (f *fixture) hours(doctor int64, zone string, blocks ...string) {
 	}).Want(f.t, 200, "")
 }
 
-// problem reads an answer that must be a problem of this type.
+// problem decodes a response that must be a problem of this type.
 func (f *fixture) problem(r *contracttest.Response, status int, problemType string) api.Problem {
 	f.t.Helper()
 	var p api.Problem
@@ -136,7 +136,7 @@ func (f *fixture) problem(r *contracttest.Response, status int, problemType stri
 	return p
 }
 
-// act changes an appointment's status and returns whatever comes.
+// act changes an appointment's status and returns the response, whatever it is.
 func (f *fixture) act(id int64, action string) *contracttest.Response {
 	f.t.Helper()
 	return f.Post(fmt.Sprintf("/appointments/%d/%s", id, action), nil)

@@ -100,7 +100,7 @@ func TestStatementsPerOperation(t *testing.T) {
 	}
 }
 
-// setupListed starts a server that wants keys, and lists the statements that it sends.
+// setupListed starts a server that requires keys and lists the statements that it sends.
 func setupListed(t *testing.T) (*fixture, *storetest.Statements) {
 	t.Helper()
 	db, c, list := storetest.New(t), &clock{}, &storetest.Statements{}

@@ -23,17 +23,16 @@ import (
 	"mems/internal/storetest"
 )
 
-// event is one of a stream; the zero value is its end.
+// event is an event of a stream; the zero value is its end.
 type event struct{ name, id, data string }
 
-// listen opens a stream and returns its events. It ends with the test, or by
-// hang.
+// listen opens a stream and returns its events. It ends with the test, or when hang is called.
 func listen(t *testing.T, url string, header http.Header) (events <-chan event, hang func()) {
 	t.Helper()
 	return listenTo(t, url+"/stream", header)
 }
 
-// listenTo is listen at a stream's full address.
+// listenTo is listen with a full URL.
 func listenTo(t *testing.T, address string, header http.Header) (events <-chan event, hang func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -87,8 +86,8 @@ func next(t *testing.T, events <-chan event) event {
 	return event{}
 }
 
-// What one server commits reaches those who listen to another one, once and in order;
-// a client that was away gets what happened meanwhile.
+// Changes committed through one server reach the streams of another, once and in order; a client
+// that was away gets what it missed.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	one := setup(t, "UTC")
@@ -136,8 +135,8 @@ func TestStream(t *testing.T) {
 }
 
 // While bookings follow each other closely, their events still arrive soon, from this server and
-// from another: within 150 ms on an idle machine, where the log of -v has the delays. The bound
-// leaves room for a busy one.
+// from another: within 150 ms on an idle machine; the log of -v has the delays. The bound leaves
+// room for a busy one.
 func TestStreamIsPrompt(t *testing.T) {
 	t.Parallel()
 	one := setup(t, "UTC")
@@ -179,8 +178,7 @@ func TestStreamIsPrompt(t *testing.T) {
 	}
 }
 
-// A stream ends when its key is revoked or its token has expired, and when the server
-// stops.
+// A stream ends when its key is revoked, its token has expired, or the server stops.
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
@@ -226,7 +224,7 @@ func TestStreamsEnd(t *testing.T) {
 	}
 }
 
-// A stream tells a doctor of the own calendar, as the feed does.
+// A stream has a doctor's own calendar only, as the feed does.
 func TestStreamReach(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)
@@ -250,8 +248,8 @@ func TestStreamReach(t *testing.T) {
 	}
 }
 
-// A stream that always has something to say ends all the same when its key is
-// revoked: no change puts off the question whether its caller may still read.
+// A stream that always has events to send still ends when its key is revoked: changes do not
+// postpone the check whether its caller may still read.
 func TestBusyStreamEnds(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, nil)

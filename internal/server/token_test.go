@@ -29,7 +29,7 @@ type provider struct {
 	*httptest.Server
 	keys atomic.Pointer[jose.JSONWebKeySet]
 	down atomic.Bool
-	// asked counts the requests that the provider has had.
+	// asked counts the requests to the provider.
 	asked atomic.Int64
 }
 
@@ -83,7 +83,7 @@ func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, id string, c
 	return token
 }
 
-// Tokens are taken when everything about them is right, and only then.
+// A token is accepted only if everything about it is right.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
@@ -143,7 +143,8 @@ func TestTokens(t *testing.T) {
 			r.Want(t, 403, "forbidden")
 		})
 	}
-	// Signatures: none, made with the public key as a secret, by another key, altered.
+	// The signature is missing, made with the public key as a secret, made by another key, or
+	// altered.
 	public := p.keys.Load().Keys[0]
 	encoded, err := public.MarshalJSON()
 	if err != nil {
@@ -167,7 +168,7 @@ func TestTokens(t *testing.T) {
 	p.publish("two", ecKey.Public())
 	s.pass(time.Second) // they are fetched once a second at most
 	ask(sign(t, jose.ES256, ecKey, "two", claims(nil))).Want(t, 200, "")
-	// Keys go on beside tokens.
+	// API keys still work beside tokens.
 	s.Get("/patients").Want(t, 200, "")
 	if who := s.trail("subject", "user:ann"); len(who) == 0 {
 		t.Error("audit entries of user:ann = none, want some")
@@ -183,8 +184,8 @@ func decode(t *testing.T, part string) string {
 	return string(text)
 }
 
-// More than so many requests a minute are refused, and every answer tells what is
-// left; others are not touched.
+// Requests beyond the limit per minute are rejected, and every response has what is left; other
+// callers are not affected.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.RateLimit = 30 })
@@ -207,7 +208,7 @@ func TestRateLimit(t *testing.T) {
 	contracttest.New(t, s.url).Get("/healthz").Want(t, 200, "")
 }
 
-// Pages of other origins get in when they are named, and not otherwise.
+// Pages of other origins are allowed if they are configured, and only then.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	s := setupSecured(t, func(c *server.Config) { c.CORSOrigins = []string{"https://desk.example.org"} })

@@ -10,7 +10,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// appointment reads one.
+// appointment reads an appointment.
 func (f *fixture) appointment(id int64) (a api.Appointment) {
 	f.t.Helper()
 	f.Get(fmt.Sprintf("/appointments/%d", id)).Want(f.t, 200, "").Decode(f.t, &a)
@@ -22,7 +22,7 @@ func (f *fixture) reschedule(id int64, body object) *contracttest.Response {
 	return f.Post(fmt.Sprintf("/appointments/%d/reschedule", id), body)
 }
 
-// placed says what a test compares of an appointment.
+// placed returns what a test compares of an appointment.
 func placed(a api.Appointment) string {
 	room := "no room"
 	if id, err := a.RoomID.Get(); err == nil {
@@ -80,7 +80,7 @@ func TestTooEarly(t *testing.T) {
 	})
 }
 
-// A confirmation goes only with the start.
+// Only a change of the start resets a confirmation.
 func TestConfirmationStays(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -155,7 +155,7 @@ func TestUndoReschedule(t *testing.T) {
 			}
 		}
 		f.act(a.ID, "undo").Want(t, 409, "invalid-transition")
-		// What was undone can be done anew, and undone again.
+		// What was undone can be done again, and undone again.
 		f.reschedule(a.ID, object{"start_time": "2027-03-02T15:00:00Z"}).Want(t, 200, "")
 		if got := undo(a.ID); got != want[len(want)-1] {
 			t.Errorf("undo = %q, want %q", got, want[len(want)-1])
@@ -229,7 +229,7 @@ func TestUndoReschedule(t *testing.T) {
 	})
 }
 
-// An appointment keeps the right to its type, its room and its length.
+// An appointment keeps its type, room and length, even if they are no longer allowed for new ones.
 func TestRightToType(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -267,13 +267,12 @@ func TestRightToType(t *testing.T) {
 	if got := f.appointment(bare.ID); !got.RoomID.IsNull() {
 		t.Errorf("appointment after the undo = %s, want no room, as before", placed(got))
 	}
-	// With another doctor or in another room, the type counts.
+	// With another doctor or in another room, the type's rules apply.
 	f.problem(f.reschedule(moved.ID, object{"doctor_id": colleague}), 409, "appointment-type-not-allowed")
 	f.problem(f.reschedule(moved.ID, object{"room_id": f.room()}), 409, "room-not-suitable")
 	f.reschedule(moved.ID, object{"room_id": other}).Want(t, 200, "")
 
-	// When the slot is taken, it is offered other times of its own doctor; a plan
-	// proposes them, too.
+	// When the slot is taken, the alternatives are with its own doctor; a plan proposes them, too.
 	p := f.problem(f.reschedule(moved.ID, object{"start_time": "2027-03-02T09:00:00Z"}), 409, "doctor-overlap")
 	if len(p.Alternatives) == 0 || p.Alternatives[0].DoctorID != doctor {
 		t.Errorf("alternatives = %+v, want some with doctor %d", p.Alternatives, doctor)

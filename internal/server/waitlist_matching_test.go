@@ -10,7 +10,7 @@ import (
 	"mems/internal/contracttest"
 )
 
-// clinicOf is a clinic with one doctor who works from 10:00 to 12:00.
+// clinicOf has one doctor who works from 10:00 to 12:00.
 func clinicOf(t *testing.T) (f *fixture, doctor int64) {
 	t.Helper()
 	f = setup(t, "UTC")
@@ -19,12 +19,12 @@ func clinicOf(t *testing.T) (f *fixture, doctor int64) {
 	return f, doctor
 }
 
-// onTuesday is an entry for Tuesday, of some minutes.
+// onTuesday is a waitlist entry for Tuesday, of some minutes.
 func onTuesday(minutes int) object {
 	return object{"duration_minutes": minutes, "from": "2027-03-02T00:00:00Z", "to": "2027-03-03T00:00:00Z"}
 }
 
-// wantOffers compares where entries stand; "" is waiting, a time an offer of Tuesday.
+// wantOffers compares the state of entries; "" is waiting, a time is an offer for Tuesday.
 func (f *fixture) wantOffers(doctor int64, entries []api.WaitlistEntry, times ...string) {
 	f.t.Helper()
 	for i, e := range entries {
@@ -38,7 +38,7 @@ func (f *fixture) wantOffers(doctor int64, entries []api.WaitlistEntry, times ..
 	}
 }
 
-// waiting puts several on the waitlist for Tuesday, of so many minutes each.
+// waiting creates several waitlist entries for Tuesday, of so many minutes each.
 func (f *fixture) waiting(minutes ...int) []api.WaitlistEntry {
 	f.t.Helper()
 	es := make([]api.WaitlistEntry, len(minutes))
@@ -48,7 +48,7 @@ func (f *fixture) waiting(minutes ...int) []api.WaitlistEntry {
 	return es
 }
 
-// All free time, whatever freed it, finds whom it fits, in the order of the list.
+// Free time is offered to matching entries, whatever freed it, in the order of the list.
 func TestWaitlistFindsAllFreeTime(t *testing.T) {
 	t.Parallel()
 	t.Run("TwoOfHalfAnHour", func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 			f.wantOffers(doctor, es, "10:00", "10:30", "")
 		})
 	}
-	// The doctor is free all along; the patient is with another one.
+	// The doctor is free all along; the patient has an appointment with another one.
 	for name, free := range map[string]func(*fixture, int64){
 		"PatientCancels": func(f *fixture, id int64) { f.cancel(id) },
 		"PatientMoves": func(f *fixture, id int64) {
@@ -260,10 +260,10 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 	})
 }
 
-// onlyRoom adds a room; in these tests it is the only one.
+// onlyRoom adds a room, the only one in these tests.
 func (f *fixture) onlyRoom() int64 { return f.room() }
 
-// heldTime keeps 10:00 of Tuesday.
+// heldTime holds 10:00 on Tuesday.
 func (f *fixture) heldTime(doctor int64, minutes int) int64 {
 	f.t.Helper()
 	var h struct{ ID int64 }
@@ -273,7 +273,7 @@ func (f *fixture) heldTime(doctor int64, minutes int) int64 {
 	return h.ID
 }
 
-// Nobody is offered a time that they gave up themselves.
+// A patient is not offered a time that they gave up themselves.
 func TestWaitlistNotToWhomItCameFrom(t *testing.T) {
 	t.Parallel()
 	full := func(t *testing.T) (f *fixture, doctor, patient int64, a api.Appointment) {
@@ -325,7 +325,8 @@ func (f *fixture) cancelledInto(id, duplicate, survivor int64) {
 	f.Post(fmt.Sprintf("/patients/%d/merge", survivor), object{"duplicate_id": duplicate}).Want(f.t, 200, "")
 }
 
-// Undoing a cancellation, or moving back, wins over an offer that nobody accepted.
+// Undoing a cancellation, or rescheduling back, takes precedence over an offer that was not
+// accepted.
 func TestUndoWinsOverAnOffer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -372,7 +373,7 @@ func TestUndoWinsOverAnOffer(t *testing.T) {
 			if err := f.db.DB.Get(&holds, `SELECT COUNT(*) FROM holds`); err != nil || holds != 0 {
 				t.Errorf("%d holds are left (%v), want none", holds, err)
 			}
-			// Accepted, it stays so.
+			// An accepted offer stays accepted.
 			test.away(f, a.ID).Want(t, 200, "")
 			f.wantOffers(doctor, es, "10:00", "10:30")
 			f.Post(fmt.Sprintf("/waitlist/%d/accept", es[0].ID), nil).Want(t, 201, "")
@@ -408,7 +409,7 @@ func TestUndoWinsOverAnOffer(t *testing.T) {
 	})
 }
 
-// A process that dies before it has offered what it freed leaves it to the next one.
+// If a process dies before it has offered the time that it freed, the next process offers it.
 func TestFreedTimesSurviveACrash(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -417,7 +418,7 @@ func TestFreedTimesSurviveACrash(t *testing.T) {
 	f.booked(f.patient(), doctor, "2027-03-02T10:00:00Z", 30)
 	e := f.waiting(30)
 	f.wantOffers(doctor, e, "")
-	// As a transaction leaves it whose process has died.
+	// This is what a transaction leaves whose process has died.
 	for _, statement := range []string{
 		`UPDATE appointments SET status = 'cancelled', cancellation_reason = 'other', cancelled_at = created_at`,
 		`INSERT INTO freed_times (doctor_id, start_time, end_time, due_at)

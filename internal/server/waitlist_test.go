@@ -43,7 +43,7 @@ func (f *fixture) cancel(id int64) {
 	f.Post(fmt.Sprintf("/appointments/%d/cancel", id), object{"reason": "patient_request"}).Want(f.t, 200, "")
 }
 
-// offered tells where an entry stands, and its offer.
+// offered returns the state of an entry and its offer.
 func (f *fixture) offered(id int64) string {
 	f.t.Helper()
 	e := f.entry(id)
@@ -211,8 +211,8 @@ func TestWaitlist(t *testing.T) {
 	})
 }
 
-// Cancellations, answers to offers and bookings at once, through two servers: no
-// time is given twice, no entry is booked twice, and every answered booking exists.
+// Cancellations, responses to offers and bookings run at once through two servers: no time is given
+// twice, no entry is booked twice, and every acknowledged booking exists.
 func TestWaitlistRace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -267,7 +267,7 @@ func TestWaitlistRace(t *testing.T) {
 			}
 		}
 	})
-	// What was offered after an entry's last try is accepted now.
+	// What was offered after an entry's last attempt is accepted now.
 	together(len(entries), func(i int) {
 		r := server(i).Post(fmt.Sprintf("/waitlist/%d/accept", entries[i]), nil)
 		if r.Status != 201 {
@@ -307,8 +307,8 @@ func TestWaitlistRace(t *testing.T) {
 	}
 }
 
-// An answer that is sent twice is about the offer that it names, and not about the next
-// one, which the entry has by then.
+// A repeated response to an offer applies to the offer that it names, not to the next one, which
+// the entry has by then.
 func TestAnAnswerNamesItsOffer(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

@@ -18,9 +18,9 @@ import (
 	"mems/internal/contracttest"
 )
 
-// Operations in any order on few records and few days, so that each meets what the
-// others left behind: deleted, merged, erased, undone, moved. Every answer matches the
-// contract and none is a 5xx.
+// Operations in any order on few records and days, so that each meets what the others left:
+// deleted, merged, erased, undone, rescheduled. Every response matches the contract, and none is a
+// 5xx.
 func TestOperationsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "Europe/Zurich")
@@ -98,8 +98,8 @@ var (
 	memberMinutes = regexp.MustCompile(`"duration_minutes":[0-9]+`)
 )
 
-// meet makes a request one about records that there are, within four days, unconditional
-// as a rule, so that it is likely to succeed or to meet another one.
+// meet makes a request refer to existing records within four days, usually without conditions, so
+// that it is likely to succeed or to conflict with another one.
 func meet(draw *rand.Rand, request *contracttest.Request, records int) {
 	for _, name := range []string{"If-Match", "Idempotency-Key"} {
 		if draw.IntN(10) > 0 {

@@ -11,8 +11,8 @@ import (
 	"mems/internal/contracttest"
 )
 
-// A type of change that does not exist would be a webhook that never sends
-// anything: it is refused, and the answer lists the types that do exist.
+// A webhook for a type of change that does not exist would never send anything: it is rejected, and
+// the response lists the existing types.
 func TestWebhookTypesExist(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")
@@ -51,7 +51,7 @@ func TestWebhookTypesExist(t *testing.T) {
 	}
 }
 
-// A webhook's address has a port that there is.
+// A webhook's URL must have a valid port.
 func TestWebhookPorts(t *testing.T) {
 	t.Parallel()
 	f := setup(t, "UTC")

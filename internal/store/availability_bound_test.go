@@ -10,9 +10,8 @@ import (
 	"mems/internal/clinic"
 )
 
-// Whatever the window and however many doctors: parts join, none is of more than
-// doctorDaysAtOnce, one search examines no more than MaxDoctorDays, and what is left
-// over begins where it ended.
+// For any window and any number of doctors, the parts adjoin, none exceeds doctorDaysAtOnce, one
+// search examines at most MaxDoctorDays, and the rest begins where it ended.
 func TestWalkIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

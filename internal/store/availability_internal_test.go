@@ -32,9 +32,8 @@ func (c *counting) QueryRowxContext(ctx context.Context, query string, args ...a
 	return c.QueryerContext.QueryRowxContext(ctx, query, args...)
 }
 
-// CountAvailability returns the statements that a search of two weeks takes
-// and the slots that it finds; schedules_test.go calls it with few and many
-// doctors.
+// CountAvailability returns the number of statements that a search of two weeks sends and of the
+// slots that it finds; availability_test.go calls it with few and many doctors.
 func CountAvailability(t *testing.T, s *Store, typeID, patientID int64, from time.Time) (statements, slots int) {
 	t.Helper()
 	c := &counting{QueryerContext: s.db}

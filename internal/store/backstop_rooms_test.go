@@ -14,7 +14,7 @@ import (
 	"mems/internal/store"
 )
 
-// rawAppointment is a row as somebody at a prompt would write it.
+// rawAppointment is a row as a user at a SQL prompt would write it.
 type rawAppointment struct {
 	patient, doctor int64
 	room            *int64
@@ -35,8 +35,7 @@ func (a rawAppointment) args() []any {
 	return []any{a.patient, a.doctor, a.room, a.start, a.start, a.minutes, a.minutes, a.before, a.after, a.overbooked, a.doubled}
 }
 
-// The database itself knows of rooms, of buffers, and of how much overbooking a
-// doctor allows.
+// The database itself enforces rooms, buffers and a doctor's overbooking cap.
 func TestBackstopKnowsRoomsAndOverbooking(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 4, 8)
@@ -75,7 +74,7 @@ func TestBackstopKnowsRoomsAndOverbooking(t *testing.T) {
 			t.Errorf("%s: error %v, want number %d", step.name, err, step.want)
 		}
 	}
-	// What was let in on purpose cannot become ordinary while it overlaps.
+	// A deliberate overbooking cannot become an ordinary appointment while it overlaps.
 	_, err = f.DB.Exec(`UPDATE appointments SET patient_overbooked = 0 WHERE patient_overbooked = 1`)
 	var e *mysql.MySQLError
 	if !errors.As(err, &e) || e.Number != 45002 {
@@ -90,8 +89,8 @@ func TestBackstopKnowsRoomsAndOverbooking(t *testing.T) {
 	}
 }
 
-// Raw writers race for two rooms and one doctor with a cap of two, at every
-// isolation level, each with a snapshot taken before it decides.
+// Raw writers race for two rooms and one doctor with a cap of two, at every isolation level, each
+// with a snapshot taken before it decides.
 func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 	t.Parallel()
 	for name, level := range map[string]sql.IsolationLevel{
@@ -166,7 +165,7 @@ func TestBackstopRoomsAgainstRawWriters(t *testing.T) {
 	}
 }
 
-// inTransaction looks first, which fixes the snapshot, and then writes.
+// inTransaction reads first, which fixes the snapshot, and then writes.
 func (f *fixture) inTransaction(level sql.IsolationLevel, statement string, args ...any) error {
 	t, err := f.DB.BeginTx(background, &sql.TxOptions{Isolation: level})
 	if err != nil {

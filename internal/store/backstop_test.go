@@ -20,8 +20,8 @@ const rawInsert = `
 	INSERT INTO appointments (patient_id, doctor_id, start_time, end_time, duration_minutes, status, created_at, updated_at)
 	VALUES (?, ?, ?, ? + INTERVAL ? MINUTE, ?, 'scheduled', '2027-01-01', '2027-01-01')`
 
-// The backstop holds against writers that know nothing of the guard, at every
-// isolation level, with a snapshot taken before the decision.
+// The backstop holds against writers that do not take guards, at every isolation level, with a
+// snapshot taken before the decision.
 func TestBackstopAgainstRawWriters(t *testing.T) {
 	t.Parallel()
 	for name, level := range map[string]sql.IsolationLevel{
@@ -66,7 +66,7 @@ func TestBackstopAgainstRawWriters(t *testing.T) {
 	}
 }
 
-// insertRaw does what the worst script would: look first, think, then insert.
+// insertRaw does what the worst script would: read, decide, then insert.
 func (f *fixture) insertRaw(level sql.IsolationLevel, random *rand.Rand) error {
 	t, err := f.DB.BeginTx(background, &sql.TxOptions{Isolation: level})
 	if err != nil {
@@ -86,7 +86,7 @@ func (f *fixture) insertRaw(level sql.IsolationLevel, random *rand.Rand) error {
 	return t.Commit()
 }
 
-// Every way to take time is watched, not only insertion.
+// Every statement that occupies time is checked, not only INSERT.
 func TestBackstopWatchesUpdates(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)
@@ -152,7 +152,7 @@ func TestBackstopWatchesUpdates(t *testing.T) {
 	}
 }
 
-// With the triggers gone, the same raw race doubles: the test above can fail.
+// Without the triggers, the same race double-books: this shows that the test above can fail.
 func TestRawRaceDoublesWithoutBackstop(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 40)
@@ -172,7 +172,7 @@ func TestRawRaceDoublesWithoutBackstop(t *testing.T) {
 	}
 }
 
-// CHECK constraints and foreign keys say the domain's rules to every writer.
+// CHECK constraints and foreign keys apply the domain's rules to every writer.
 func TestConstraints(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -209,8 +209,7 @@ func TestConstraints(t *testing.T) {
 	}
 }
 
-// An application user with the rights of db/grants.sql can book but not reach
-// around the backstop.
+// A database user with the rights of db/grants.sql can book, but not bypass the backstop.
 func TestBackstopCannotBeDisarmedByTheApplication(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -241,8 +240,8 @@ func TestBackstopCannotBeDisarmedByTheApplication(t *testing.T) {
 	}
 }
 
-// What is final stays final for the application's user: revocations, and the words of
-// the history, which can be erased and not rewritten.
+// What is final stays final for that user: revocations, and the texts of the history, which can be
+// erased but not rewritten.
 func TestTheApplicationCannotUndoWhatIsFinal(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

@@ -95,8 +95,8 @@ func TestBookAppointment(t *testing.T) {
 	}
 }
 
-// Random bookings and cancellations through three pools: nothing overlaps, and
-// the database holds exactly what was answered.
+// Random bookings and cancellations run through three pools: nothing overlaps, and the database
+// holds exactly what was acknowledged.
 func TestBookingRace(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 4, 12)
@@ -175,8 +175,8 @@ func TestNoDeadlockBetweenCrossingWriters(t *testing.T) {
 			}
 		}
 	})
-	// A server reports a deadlock at once (1213). On a busy machine, the last of sixteen may wait for a
-	// guard until its time is up (1205), which is none.
+	// A server reports a deadlock at once (1213). On a busy machine, the last of sixteen may wait for a guard
+	// until it times out (1205), which is no deadlock.
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, "tried again") && !strings.Contains(line, "Error 1205 ") {
 			t.Errorf("a transaction collided and had to be tried again: %s", line)
@@ -225,8 +225,8 @@ func TestImportAppointments(t *testing.T) {
 
 var updateStatements = flag.Bool("update-statements", false, "rewrite testdata/booking_statements.sql")
 
-// The statements of a booking are kept in a file for internal/bench, which sends the same
-// ones without MEMS.
+// The statements of a booking are kept in a file for internal/bench, which sends the same ones
+// without MEMS.
 func TestStatementsOfABookingAreKept(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

@@ -12,8 +12,8 @@ import (
 	"mems/internal/store"
 )
 
-// A series of a hundred dates reads as much as a booking; what it sends beyond that are
-// its inserts. A refused one takes no guard.
+// A series of 100 dates reads as much as one booking, and otherwise sends only its inserts. A
+// refused one takes no guard.
 func TestSeriesIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)
@@ -60,7 +60,7 @@ func TestSeriesIsBounded(t *testing.T) {
 	if guards(sent) != 2 || reads > 20 || inserts > 3*99 {
 		t.Errorf("a series takes %d guards, sends %d reads and %d inserts; want 2, at most 20 and 3 for each date", guards(sent), reads, inserts)
 	}
-	// Every date refused: alternatives are looked for at the first few.
+	// Every date is refused: alternatives are searched for the first few only.
 	_, sent, err = series(1, false)
 	if refusal, _ = errors.AsType[*clinic.Error](err); !isConflict(err, clinic.CodeSeriesConflict) {
 		t.Fatal(err)
@@ -76,8 +76,8 @@ func TestSeriesIsBounded(t *testing.T) {
 	}
 }
 
-// A time that is taken between the look and the guards is refused under them, with the
-// whole report all the same.
+// A time that is taken between the first read and the guards is refused under them, with the
+// complete report.
 func TestSeriesRefusedUnderGuards(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 16)
@@ -109,8 +109,8 @@ func TestSeriesRefusedUnderGuards(t *testing.T) {
 	}
 }
 
-// A search through more calendars than one request examines goes on with the next
-// page, and finds what is behind the bound.
+// A search through more calendars than one request may examine continues on the next page, and
+// finds what lies beyond the limit.
 func TestAvailabilityIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -155,7 +155,7 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	if want := now.AddDate(0, 0, 10); len(free) != len(rows)+1 || free[0].Slot != nil || searched.After(want.Add(time.Second)) || searched.Before(want) {
 		t.Errorf("%d doctors, searched to %s, want %s", len(free), searched, want)
 	}
-	// One who is free early costs no more from then on.
+	// An early free time stops the search, so it costs no more.
 	f.DB.MustExec(`UPDATE doctors SET is_active = (id <= 100)`)
 	free, searched, err = s.ListNextAvailable(t.Context(), store.SystemRequest(), nil, q)
 	if err != nil || len(free) != 100 || free[0].Slot == nil || searched.Before(now.Add(clinic.MaxAhead)) {
@@ -163,8 +163,8 @@ func TestAvailabilityIsBounded(t *testing.T) {
 	}
 }
 
-// An entry that many doctors could see is searched for in bounded parts, by one call
-// after the other, until it has its time.
+// A waitlist entry that matches many doctors is searched for in bounded parts, one call after the
+// other, until it has an offer.
 func TestWaitlistSearchIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -200,8 +200,8 @@ func TestWaitlistSearchIsBounded(t *testing.T) {
 	}
 }
 
-// A freed time that many wait for, of whom none can have it, is looked at for a bounded
-// number of them in one transaction, and in the end for all.
+// A freed time that fits none of many waiting entries is compared with a bounded number of them in
+// one transaction, and in the end with all.
 func TestOffersAreBounded(t *testing.T) {
 	t.Parallel()
 	const waiting = 120
@@ -249,8 +249,8 @@ func TestOffersAreBounded(t *testing.T) {
 	}
 }
 
-// A page of those few appointments that a caller may see examines a bounded number of
-// all, and the pages together give each of them once.
+// A page of the few appointments that a caller can access examines a bounded number of all, and the
+// pages together return each of them once.
 func TestAppointmentListIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 6, 6)
@@ -324,7 +324,7 @@ func TestAppointmentListIsBounded(t *testing.T) {
 	}
 }
 
-// Moving a series decides date by date, as often as a reschedule would.
+// Rescheduling a series decides date by date, like as many single reschedules.
 func TestMovingSeriesIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

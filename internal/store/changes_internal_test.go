@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The first event wakes at once; those of the pause after it wake together at its end, and
-// none is lost.
+// The first change wakes readers at once; changes during the pause after it wake them together at
+// its end, and none is lost.
 func TestSignalPauses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

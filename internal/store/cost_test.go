@@ -12,9 +12,9 @@ import (
 	"mems/internal/store"
 )
 
-// A booking reads a handful of rows, however long the history of its doctor and
-// patient: the guard's checks and the backstop's alike. The server itself counts
-// the rows, so this does not depend on how it explains its plans.
+// A booking reads a handful of rows, however long the history of its doctor and patient is, in the
+// checks under the guards and in the backstop. The server counts the rows, so the result does not
+// depend on how it explains its plans.
 func TestBookingDoesNotReadHistory(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -41,7 +41,7 @@ func TestBookingDoesNotReadHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := rowsRead(t, one) - before; n > 120 {
-		// Some are the server's own, on first use; the number does not depend on the history.
+		// Some are the server's own, on first use; their number does not depend on the history.
 		t.Errorf("the triggers read %d rows, want at most 120 of the 400 of history", n)
 	}
 	before = rowsRead(t, one)
@@ -54,7 +54,7 @@ func TestBookingDoesNotReadHistory(t *testing.T) {
 	}
 }
 
-// rowsRead is the session's count of rows that the engine has handed over.
+// rowsRead returns the session's count of rows that the engine has returned.
 func rowsRead(t *testing.T, db *sqlx.DB) (n int) {
 	t.Helper()
 	rows, err := db.Query(`SHOW SESSION STATUS LIKE 'Handler_read%'`)

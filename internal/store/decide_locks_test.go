@@ -8,9 +8,8 @@ import (
 	"mems/internal/store"
 )
 
-// One statement reads what decides of a calendar. It locks the appointments, which other
-// bookings change, and neither time off nor closures nor holds, whose writers hold the
-// doctor's guard.
+// One statement reads what a decision needs of a calendar. It locks the appointments, which other
+// bookings change, but not time off, closures or holds, whose writers hold the doctor's guard.
 func TestDecisionLocksAppointmentsAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

@@ -9,8 +9,7 @@ import (
 	"mems/internal/store"
 )
 
-// A schedule has more than one page when it must, and sends few statements
-// whatever it covers.
+// A schedule has more than one page only when it must, and sends few statements whatever it covers.
 func TestScheduleOfManyAppointments(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, 4)
@@ -81,7 +80,7 @@ func TestScheduleOfManyAppointments(t *testing.T) {
 	})
 }
 
-// What is committed between a schedule's statements is not in it.
+// What is committed between a schedule's statements is not in it: it reads one snapshot.
 func TestScheduleIsOneSnapshot(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

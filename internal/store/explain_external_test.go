@@ -11,8 +11,8 @@ import (
 	"mems/internal/store"
 )
 
-// The plans of the hot queries, on a clinic with some history: the right index,
-// no sorting, nothing that grows with the table.
+// The plans of the hot queries on a clinic with some history use the right index, do not sort, and
+// examine nothing that grows with the table.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 20, 0)
@@ -38,7 +38,7 @@ func TestPlans(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The feed has its places, and a webhook its messages.
+	// The feed has its positions, and a webhook its messages.
 	if _, err := f.store.ListChanges(t.Context(), store.SystemRequest(), store.ChangesQuery{Limit: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestPlans(t *testing.T) {
 	f.DB.MustExec(`
 		INSERT INTO webhook_deliveries (webhook_id, position, at, type, object, object_id, status, since, last_at, created_at)
 		SELECT 7, position, at, type, object, object_id, 'delivered', at, at, at FROM changes`)
-	// A trail of many callers and patients.
+	// The trail has many callers and patients.
 	f.DB.MustExec(`
 		INSERT INTO audit_entries (chain, seq, at, subject, operation, action, object, patient_id, hash)
 		SELECT 1, id, '2027-01-01' + INTERVAL id MINUTE, CONCAT('key:', id % 97), CONCAT('op', id % 89), 'read', 'patient', patient_id, REPEAT('x', 32)

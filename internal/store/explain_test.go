@@ -169,7 +169,7 @@ type explained struct {
 
 func (e explained) check(t *testing.T, db *sqlx.DB) {
 	t.Helper()
-	// MySQL 9 may be set to explain as a tree; the tabular form is common to all.
+	// MySQL 9 may be configured to explain as a tree; all versions have the tabular form.
 	_, _ = db.Exec(`SET SESSION explain_format = 'TRADITIONAL'`) // unknown to MariaDB
 	rows, err := db.Queryx(`EXPLAIN `+e.statement, e.args...)
 	if err != nil {
@@ -206,7 +206,7 @@ func (e explained) check(t *testing.T, db *sqlx.DB) {
 	}
 }
 
-// StoreWithLog is Open with a log of one's own, for tests that count retries.
+// StoreWithLog is Open with a log, for tests that count retries.
 func StoreWithLog(t *testing.T, dsn string, now func() time.Time, log *slog.Logger) *Store {
 	t.Helper()
 	s, err := Open(Config{DSN: dsn, Now: now, Zone: time.UTC, Log: log})

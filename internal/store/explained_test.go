@@ -10,8 +10,8 @@ import (
 	"mems/internal/store"
 )
 
-// A use case that meets a taken slot under the guards, and has no read before them,
-// says which rule it broke, what is in the way, and what is free instead.
+// A use case that finds the slot taken only under the guards reports the broken rule, the conflict
+// and the alternatives.
 func TestSlotRefusalsAreExplained(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -37,7 +37,7 @@ func TestSlotRefusalsAreExplained(t *testing.T) {
 	}
 }
 
-// refusedUndo undoes a cancellation whose time was booked by another patient.
+// refusedUndo undoes a cancellation whose time has been booked by another patient.
 func refusedUndo(t *testing.T, f *fixture) error {
 	t.Helper()
 	a := f.book(t, f.booking(60, 30))
@@ -51,7 +51,7 @@ func refusedUndo(t *testing.T, f *fixture) error {
 	return err
 }
 
-// refusedOffer accepts an offer at whose time the patient has an appointment by now.
+// refusedOffer accepts an offer at whose time the patient now has an appointment.
 func refusedOffer(t *testing.T, f *fixture) error {
 	t.Helper()
 	entry, err := f.store.CreateWaitlistEntry(t.Context(), store.SystemRequest(), clinic.WaitlistEntry{
@@ -76,8 +76,8 @@ func refusedOffer(t *testing.T, f *fixture) error {
 	return err
 }
 
-// refusedPlan applies a plan, one visit at a time, whose patient has an appointment at the
-// proposed time by now.
+// refusedPlan applies a plan, appointment by appointment, whose patient now has another one at the
+// proposed time.
 func refusedPlan(t *testing.T, f *fixture) error {
 	t.Helper()
 	f.book(t, f.booking(60, 30))
@@ -113,8 +113,8 @@ func (f *fixture) book(t *testing.T, b clinic.Booking) clinic.Appointment {
 	return a
 }
 
-// A migration may change a table while a refusal is explained, on a snapshot from before it. Once such a
-// booking was answered 500: the explanation was not tried again.
+// A migration may change a table while a refusal is explained on an older snapshot. Such a booking once failed
+// with 500, because the explanation was not retried.
 func TestSnapshotOlderThanTheTable(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 0)

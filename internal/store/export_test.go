@@ -9,7 +9,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// OnSnapshot runs work as the explanation of a refusal.
+// OnSnapshot runs work as an explanation of a refusal does.
 func (s *Store) OnSnapshot(ctx context.Context, work func(read func(statement string) error) error) error {
 	return s.explain(ctx, SystemRequest(), func(q *snapshot) error {
 		return work(func(statement string) error {
@@ -22,11 +22,11 @@ func (s *Store) OnSnapshot(ctx context.Context, work func(read func(statement st
 // SetSearchBounds sets how many patients a search reads at once.
 func (s *Store) SetSearchBounds(narrow, walk int) { s.patientSearch = searchBounds{narrow, walk} }
 
-// DecideTogether turns on batches, before the first booking.
+// DecideTogether turns on batches; call it before the first booking.
 func (s *Store) DecideTogether() { s.combiners = newCombiners() }
 
-// Gather has n bookings wait for each other, in order, and then lets them go as batches. start
-// begins one; all have to be of one combiner. ended counts those that ended without waiting.
+// Gather makes n bookings wait for each other, in order, and then releases them as batches. start
+// begins one; all must belong to one combiner. ended counts those that ended without waiting.
 func (s *Store) Gather(n int, start func(i int), ended func() int) {
 	s.DecideTogether()
 	theirs := &s.combiners[0]
@@ -59,10 +59,10 @@ func (s *Store) Gather(n int, start func(i int), ended func() int) {
 	theirs.next()
 }
 
-// SetMaxScanned sets how many appointments a page examines.
+// SetMaxScanned sets how many appointments a page may examine.
 func (s *Store) SetMaxScanned(n int) { s.maxScanned = n }
 
-// StartUnsealedChain begins a chain as a program before seals does.
+// StartUnsealedChain begins a chain as a version without seals does.
 func (s *Store) StartUnsealedChain(ctx context.Context) error {
 	var before []byte
 	if err := s.db.GetContext(ctx, &before, `SELECT hash FROM audit_chains ORDER BY id DESC LIMIT 1`); err != nil {
@@ -87,8 +87,8 @@ func (s *Store) StartUnsealedChain(ctx context.Context) error {
 	return err
 }
 
-// OfferAsRead offers a time to an entry as it was read before, as a search does that
-// something else has overtaken.
+// OfferAsRead offers a time to an entry as it was read earlier, as a search does that another
+// change has overtaken.
 func (s *Store) OfferAsRead(ctx context.Context, req Request, e clinic.WaitlistEntry, slot clinic.Slot) (offered bool, err error) {
 	err = s.inTx(ctx, req, "offer as read", func(t *tx) error {
 		t.bookkeeping = true
@@ -101,8 +101,8 @@ func (s *Store) OfferAsRead(ctx context.Context, req Request, e clinic.WaitlistE
 	return offered, err
 }
 
-// ReadToDecide reads a booking's doctor and room as a decision does, in a transaction that
-// ends with the test.
+// ReadToDecide reads a booking's doctor and room as a decision does, in a transaction that ends
+// with the test.
 func (s *Store) ReadToDecide(t *testing.T, b clinic.Booking) (c clinic.Calendar) {
 	t.Helper()
 	begun, err := s.db.BeginTxx(t.Context(), nil)

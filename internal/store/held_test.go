@@ -14,8 +14,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// A process that stands still in the middle of a transaction, or whose machine is gone,
-// keeps the guard of a doctor's calendar only until the database gives it up.
+// A process that stops in the middle of a transaction, or whose machine is gone, keeps the guard of
+// a doctor's calendar only until the database releases it.
 func TestGuardOfProcessThatHangs(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)

@@ -16,8 +16,8 @@ import (
 	"mems/internal/storetest"
 )
 
-// Two servers that are no group may both take changes, and each process might find
-// another of them: several hosts are refused then, however well they answer.
+// Two servers outside a group may both accept changes, and two processes might use different ones:
+// several hosts are then rejected, even if all of them respond.
 func TestHostsWithoutAGroup(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -40,7 +40,7 @@ func TestHostsWithoutAGroup(t *testing.T) {
 	}
 }
 
-// forward lets a database that listens at a socket be reached by TCP.
+// forward makes a database that listens on a socket reachable by TCP.
 func forward(t *testing.T, network, address string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -68,7 +68,7 @@ func wantRefused(t *testing.T, s *store.Store, key, what string) {
 	}
 }
 
-// With the application's database user alone, nobody gets a key of any role.
+// With the application's database user alone, it is impossible to forge a key of any role.
 func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -98,7 +98,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	wantRefused(t, s, forge(", seal", ", seal"), "inserted with another's seal")
 	wantRefused(t, s, forge(", seal", ", REPEAT('x', 32)"), "inserted with a seal made up")
 
-	// A revoked key's own row under another id, so that its secret would do again.
+	// A revoked key's row is copied under another id, to make its secret valid again.
 	oldID, old := createKey(t, s, clinic.RoleManager)
 	if _, err := s.RevokeAPIKey(t.Context(), store.SystemRequest(), oldID); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	_, oldSecret, _ := clinic.ParseKey(old)
 	wantRefused(t, s, clinic.FormatKey(copied, oldSecret), "copied")
 
-	// Starting anew trusts nothing of that, also with the seals cleared.
+	// A restart does not trust any of that, even with the seals cleared.
 	_, err = user.DB.Exec(`UPDATE api_keys SET role = 'admin' WHERE id = ?`, id)
 	if e, ok := errors.AsType[*mysql.MySQLError](err); !ok || e.Number != 1143 {
 		t.Errorf("changing a role: error %v, want number 1143", err)
@@ -129,12 +129,12 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	wantRefused(t, again, admin, "inserted, and seals cleared")
 	wantRefused(t, again, key, "cleared")
 
-	// An administrator who holds the secret can read the key, and trust it.
+	// An administrator who has the secret can inspect the key and trust it.
 	if _, err := again.SealKey(t.Context(), store.SystemRequest(), id); err != nil {
 		t.Fatal(err)
 	}
 	wantRole(t, s, key, clinic.RoleReceptionist)
-	// Somebody with more rights changes what it may: the seal shows it.
+	// A user with more rights alters whatever they can: the seal shows it.
 	for _, change := range []string{
 		`role = 'admin'`, `scopes = '["records:all"]'`, `expires_at = '2999-01-01'`, `name = 'x'`, `created_by = 'x'`,
 		`created_at = '2001-01-01'`, `secret_hash = REPEAT('x', 32)`,
@@ -157,7 +157,7 @@ func TestTheApplicationsUserCannotMakeKeys(t *testing.T) {
 	}
 }
 
-// What was there before seals is sealed once, by the first process that has a secret.
+// Existing keys are sealed once, by the first process that has a secret.
 func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -171,7 +171,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	wantRole(t, s, key, clinic.RoleManager)
 	wantRole(t, plain, key, clinic.RoleManager)
 
-	// A program without the secret, as one before seals, beside it.
+	// A process without the secret, like a version without seals, runs beside it.
 	_, late := createKey(t, plain, clinic.RoleAdmin)
 	wantRole(t, plain, late, clinic.RoleAdmin)
 	wantRefused(t, s, late, "made without the secret")
@@ -181,12 +181,12 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 		t.Errorf("SealKeys again logged %s, want nothing about keys", log)
 	}
 
-	// Another secret: the former one still verifies, and is replaced.
+	// With another secret, the former one still verifies, and its seals are replaced.
 	rotated, _ := openSealed(t, user, secondMAC, firstMAC)
 	wantRole(t, rotated, key, clinic.RoleManager)
 	only, _ := openSealed(t, user, secondMAC)
 	wantRole(t, only, key, clinic.RoleManager)
-	// On use, too, for what another process has sealed meanwhile.
+	// Seals made by another process meanwhile are replaced on use, too.
 	_, between := createKey(t, another, clinic.RoleAuditor)
 	wantRefused(t, only, between, "sealed with a secret that is gone")
 	wantRole(t, rotated, between, clinic.RoleAuditor)
@@ -202,7 +202,7 @@ func TestKeysAreSealedOnFirstUse(t *testing.T) {
 	}
 }
 
-// A database that starts empty has had its first use, too.
+// A database that starts empty counts as sealed from the beginning.
 func TestSealsOfAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)

@@ -12,12 +12,12 @@ import (
 	"mems/internal/clinic"
 )
 
-// schemaTable is what db/schema.sql says of a table; another test holds that file to
-// the migrations.
+// schemaTable is what db/schema.sql says of a table; another test compares that file with the
+// migrations.
 type schemaTable struct {
 	columns []string
-	// cascades are the tables with whose rows this one's are deleted, parents all that
-	// it refers to.
+	// cascades are the tables whose rows are deleted with this one's, parents all tables that it
+	// refers to.
 	cascades, parents []string
 }
 
@@ -50,8 +50,8 @@ func readSchema(t *testing.T) map[string]schemaTable {
 	return tables
 }
 
-// The table of kinds has a row for each of clinic's kinds, and reads for the feed
-// exactly those whose changes the feed has.
+// The table of kinds has a row for each of clinic's kinds, and reads for the feed exactly those
+// whose changes the feed has.
 func TestEveryKindHasARow(t *testing.T) {
 	t.Parallel()
 	tables := readSchema(t)
@@ -73,8 +73,7 @@ func TestEveryKindHasARow(t *testing.T) {
 	}
 }
 
-// What the schema deletes together with a record is recorded when the record is
-// deleted, and nothing else.
+// Deleting a record records the deletion of exactly those that the schema deletes with it.
 func TestCascadesAreTheSchemas(t *testing.T) {
 	t.Parallel()
 	tables := readSchema(t)
@@ -102,8 +101,7 @@ func TestCascadesAreTheSchemas(t *testing.T) {
 	}
 }
 
-// notReassigned are the tables that tell of patients and that a merge leaves as they
-// are, each with the reason.
+// notReassigned are the tables about patients that a merge leaves unchanged, each with the reason.
 var notReassigned = map[string]string{
 	"appointment_events": "the history of appointments says whose they were",
 	"audit_entries":      "the audit trail is never changed",
@@ -114,7 +112,7 @@ var notReassigned = map[string]string{
 	"occupied_times":     "triggers on appointments keep it",
 }
 
-// Every table that tells of patients is reassigned by a merge, or says why not.
+// Every table about patients is reassigned by a merge, or notReassigned says why not.
 func TestMergeKnowsEveryTable(t *testing.T) {
 	t.Parallel()
 	reassigned := map[string]bool{}
@@ -132,8 +130,8 @@ func TestMergeKnowsEveryTable(t *testing.T) {
 	}
 }
 
-// keptColumns are the columns of tables with patients' data that an erasure leaves:
-// ids, times, states, codes and staff's names, by table.
+// keptColumns are the columns of tables with patients' data that an erasure keeps: ids, times,
+// states, codes and staff's names, by table.
 var keptColumns = map[string]string{
 	"patients": "id version calendar_rev created_at updated_at merged_into made_by_key erased_at keys_of",
 	"appointments": "id patient_id doctor_id type_id room_id series_id start_time end_time duration_minutes buffer_before_minutes " +
@@ -158,12 +156,12 @@ var keptColumns = map[string]string{
 		"last_status last_error created_at",
 }
 
-// withoutPatients are the tables that hold nothing of patients.
+// withoutPatients are the tables without data of patients.
 var withoutPatients = strings.Fields(`api_key_sealing api_keys appointment_types audit_chains audit_index calendar_feeds change_head
 	clinic_zone closures doctors installation patient_name_guards plans rooms time_off webhooks working_hours`)
 
-// An erasure fails closed: each column of each table with patients' data is taken away,
-// or keptColumns says that it stays. A new table has to be named in one of the lists.
+// An erasure fails closed: each column of each table with patients' data is erased, or keptColumns
+// has it. A new table must be named in one of the lists.
 func TestErasureKnowsEveryColumn(t *testing.T) {
 	t.Parallel()
 	deletes := regexp.MustCompile(`^DELETE FROM (\w+) WHERE patient_id IN`)
@@ -213,7 +211,7 @@ func TestErasureKnowsEveryColumn(t *testing.T) {
 	}
 }
 
-// The entry that says that a chain was pruned is the one that the verification looks for.
+// Pruning is recorded with the kind that verification looks for.
 func TestPruneEntryIsOfAuditChain(t *testing.T) {
 	t.Parallel()
 	if got := clinic.KindAuditChain.String(); got != auditchain.PruneObject {

@@ -9,8 +9,8 @@ import (
 	"mems/internal/store"
 )
 
-// The doctors of a record are those whose guards its changes take: of a series,
-// also the one whom a date was moved to.
+// A record's doctors are those whose guards its changes take: for a series, also the doctor to whom
+// a date was rescheduled.
 func TestDoctorsOf(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, 1)

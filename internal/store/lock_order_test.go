@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The order in which kinds of rows are locked is stated in db/README.md alone, so
-// that no other text can contradict it. A function's own "Lock order" is of its rows. This
-// checks the text; TestNoDeadlockBetweenCrossingWriters holds the code to it.
+// Only db/README.md states the order in which kinds of rows are locked, so that no other text can
+// contradict it. A function's own "Lock order" is about its rows. This test checks the texts;
+// TestNoDeadlockBetweenCrossingWriters checks the code.
 func TestLockOrderIsStatedOnce(t *testing.T) {
 	t.Parallel()
 	const root = "../.."

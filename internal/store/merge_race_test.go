@@ -9,9 +9,8 @@ import (
 	"mems/internal/store"
 )
 
-// What is asked of a record while its patient is merged into another is done to the
-// record, which is the surviving patient's by then. It is not refused because of a patient
-// whom the request does not name.
+// A request for a record whose patient is merged meanwhile applies to the record, which is the
+// survivor's by then. It is not refused because of a patient whom it does not name.
 func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	f := newFixture(t, 1, 2)
 	survivor, duplicate := f.patients[0], f.patients[1]
@@ -32,7 +31,8 @@ func TestChangesGoOnWhileThePatientIsMerged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The merge has the guards; the others have read whose their records are, and wait.
+	// The merge has the guards; the others have read which patients their records belong to, and
+	// wait.
 	tx, err := f.DB.Begin()
 	if err != nil {
 		t.Fatal(err)

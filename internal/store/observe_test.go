@@ -12,8 +12,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// Whatever is tried again has a cause, and the causes are on the list that
-// metrics begin with.
+// Every retry has a cause, and each cause is in the list with which metrics start.
 func TestRetryCauses(t *testing.T) {
 	t.Parallel()
 	seen := map[RetryCause]bool{}

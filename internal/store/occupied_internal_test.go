@@ -12,7 +12,7 @@ import (
 	"mems/internal/clinic"
 )
 
-// The condition of the statements is the rule's, for every status that the schema has.
+// The SQL condition agrees with Status.Occupies for every status of the schema.
 func TestOccupyingIsTheRules(t *testing.T) {
 	t.Parallel()
 	quoted := regexp.MustCompile(`'(\w+)'`)
@@ -36,8 +36,8 @@ func TestOccupyingIsTheRules(t *testing.T) {
 	}
 }
 
-// The bounds of the statements leave nothing out: of the longest appointments with the
-// largest buffers, those that overlap an interval by a microsecond begin within them.
+// The bounds of the statements omit nothing: of the longest appointments with the largest buffers,
+// those that overlap an interval by a microsecond begin within them.
 func TestReachLeavesNothingOut(t *testing.T) {
 	t.Parallel()
 	want := clinic.Interval{Start: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -69,7 +69,7 @@ func instant(t *testing.T, arg any) time.Time {
 	return i
 }
 
-// What takes time is decided in occupied.go alone.
+// Only occupied.go decides which rows occupy time.
 func TestOccupiedIsAskedInOnePlace(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")

@@ -15,28 +15,26 @@ import (
 	"mems/internal/storetest"
 )
 
-// cutter stands between a store and the database and cuts the connection when
-// COMMIT comes by.
+// cutter stands between a store and the database and cuts the connection at COMMIT.
 type cutter struct {
 	net.Listener
 
 	network, address string
-	// forward lets COMMIT through and keeps its answer back; otherwise COMMIT
-	// itself is lost.
+	// forward lets COMMIT through and withholds its response; otherwise COMMIT itself is lost.
 	forward bool
-	// refuse is the number of the error that the client gets for its COMMIT
-	// instead of the database's answer; 0 cuts the connection.
+	// refuse is the number of the error that the client gets for its COMMIT in place of the
+	// database's response; 0 cuts the connection.
 	refuse uint16
 	armed  atomic.Bool
 }
 
-// refusal is an ERR packet of the MySQL protocol: the first answer to a command.
+// refusal is an ERR packet of the MySQL protocol: the first response to a command.
 func refusal(number uint16) []byte {
 	body := append([]byte{0xff, byte(number), byte(number >> 8)}, "#HY000refused by the test"...)
 	return append([]byte{byte(len(body)), 0, 0, 1}, body...)
 }
 
-// open is a store whose connections pass c.
+// open opens a store whose connections pass through c.
 func (c *cutter) open(t *testing.T, dsn string) *store.Store {
 	t.Helper()
 	config, err := mysql.ParseDSN(dsn)
@@ -51,7 +49,7 @@ func (c *cutter) open(t *testing.T, dsn string) *store.Store {
 	go c.serve()
 	config.Net, config.Addr = "tcp", c.Addr().String()
 	through := (&storetest.Database{DSN: config.FormatDSN()}).Open(t, fixedClock, nil)
-	// Writing something begins the process's chain of the audit trail.
+	// The first write begins the process's chain of the audit trail.
 	if _, err := through.CreateRoom(t.Context(), store.SystemRequest(), clinic.Room{Name: "1", IsActive: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -124,9 +122,8 @@ func (c *cutter) relay(client net.Conn) {
 	}
 }
 
-// The connection is lost around COMMIT. Whether the booking was made or not,
-// the answer is that it is not known, and it is never tried again behind the
-// caller's back.
+// When the connection is lost around COMMIT, the outcome is reported as unknown, whether the
+// booking was made or not, and it is never retried silently.
 func TestConnectionLostAroundCommit(t *testing.T) {
 	t.Parallel()
 	for name, forward := range map[string]bool{"CommitLost": false, "AnswerLost": true} {
@@ -156,9 +153,9 @@ func TestConnectionLostAroundCommit(t *testing.T) {
 	}
 }
 
-// The database reports an error for COMMIT. Only an error that means "rolled back"
-// may be retried or reported as unavailable; any other leaves the outcome unknown,
-// whatever happened to the transaction.
+// The database returns an error for COMMIT. Only an error that means "rolled back" may be retried
+// or reported as unavailable; any other leaves the outcome unknown, whatever happened to the
+// transaction.
 func TestErrorAtCommit(t *testing.T) {
 	t.Parallel()
 	type commitCase struct {

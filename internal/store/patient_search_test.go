@@ -63,7 +63,7 @@ func (k *known) born(dates []clinic.Date) bool {
 
 func anyKey(clinic.NameKey) bool { return true }
 
-// matches says of a patient what the query asks, without SQL.
+// matches reports whether a patient fits the query, without SQL.
 func (k *known) matches(q store.PatientQuery, today clinic.Date) bool {
 	typed := clinic.ParsePatientSearch(q.Search, today)
 	switch {
@@ -82,8 +82,8 @@ func (k *known) matches(q store.PatientQuery, today clinic.Date) bool {
 	return !slices.ContainsFunc(typed.Numbers, func(n clinic.Number) bool { return !k.numbered(n) })
 }
 
-// Every search finds whom an oracle finds that tries all patients, in the order of the
-// list, page by page, whichever way the patients are read.
+// Every search returns the patients that an oracle finds by testing all of them, in the order of
+// the list, page by page, whichever way the patients are read.
 func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(11, 4))
@@ -194,7 +194,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 	today := clinic.DateOf(now)
 	answered := 0
 	for i := range 300 {
-		// Few are many here, so that every way of reading is taken.
+		// The limits are small here, so that every way of reading is used.
 		f.store.SetSearchBounds(pick2(r, 0, 4, 2000), pick2(r, 1, 30, 4000))
 		q := random()
 		q.Limit = 1 + r.IntN(25)
@@ -227,7 +227,7 @@ func TestPatientSearchFindsWhatAnOracleFinds(t *testing.T) {
 
 func pick2(r *rand.Rand, of ...int) int { return of[r.IntN(len(of))] }
 
-// listed reads all pages of a search.
+// listed returns all pages of a search.
 func (f *fixture) listed(t *testing.T, req store.Request, q store.PatientQuery) (ids []int64) {
 	t.Helper()
 	for {

@@ -13,7 +13,7 @@ import (
 	"mems/internal/database"
 )
 
-// A full table is noticed by the writes that meet it, until one is committed.
+// A full table is reported by the writes that meet it, until one is committed.
 func TestRefusedWritesCount(t *testing.T) {
 	t.Parallel()
 	r := &readiness{}
@@ -32,7 +32,7 @@ func TestRefusedWritesCount(t *testing.T) {
 	}
 }
 
-// An outage has a line when it begins, one when its cause changes and one at its end.
+// An outage is logged when it begins, when its cause changes, and at its end.
 func TestReadinessLogsChanges(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer
@@ -45,7 +45,7 @@ func TestReadinessLogsChanges(t *testing.T) {
 	if lines, faults := strings.Count(text.String(), "\n"), strings.Count(text.String(), "level=ERROR"); lines != 4 || faults != 3 {
 		t.Errorf("%d lines, %d of them errors, want 4 and 3:\n%s", lines, faults, text.String())
 	}
-	// Who starts without a database says so without help.
+	// A process that starts without a database logs that by other code.
 	text.Reset()
 	r = &readiness{}
 	r.logChange(log, gone)
@@ -57,8 +57,8 @@ func TestReadinessLogsChanges(t *testing.T) {
 	}
 }
 
-// What a database says that has no room is an answer of 503, not a fault of the program.
-// 1034 was seen from MariaDB 10.11 when its disk had been full (make prove FAULTS='disk full').
+// A database without room is reported as unavailable (503), not as a fault of the program. MariaDB
+// 10.11 returned 1034 after its disk had been full (make prove FAULTS='disk full').
 func TestFullDiskIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, number := range []uint16{1021, 1034, 1114, 1712, 1877} {

@@ -14,7 +14,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// listing opens a store whose statements are listed.
+// listing opens a store and lists its statements.
 func (f *fixture) listing(t *testing.T) (*store.Store, *storetest.Statements) {
 	t.Helper()
 	list := &storetest.Statements{}
@@ -54,8 +54,8 @@ func isConflict(err error, code clinic.Code) bool {
 	return ok && refusal.Code == code
 }
 
-// With hundreds of colleagues, all refusals but the first take no guard, and each sends
-// a bounded number of statements.
+// With hundreds of colleagues, all refusals but the first take no guard, and each sends a bounded
+// number of statements.
 func TestRefusalIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 2)
@@ -75,7 +75,7 @@ func TestRefusalIsBounded(t *testing.T) {
 		t.Errorf("a booking takes %d guards, want 2", n)
 	}
 	b.PatientID = f.patients[1]
-	// The first of those who are refused may find it out under the guards.
+	// The first refusal may be decided under the guards.
 	if _, err := s.BookAppointment(t.Context(), store.SystemRequest(), b); !isConflict(err, clinic.CodeDoctorOverlap) || guards(list.Take()) != 2 {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestRefusalIsBounded(t *testing.T) {
 			t.Errorf("%s: sends %d statements, want at most 24:\n%s", name, len(sent), strings.Join(sent, "\n"))
 		}
 	}
-	// All of the clinic is closed for three weeks: nothing is found anywhere.
+	// The whole clinic is closed for three weeks: no time is free anywhere.
 	if _, err := f.DB.Exec(`INSERT INTO closures (start_time, end_time, name, created_at, updated_at) VALUES (?, ?, 'Closed', ?, ?)`, now.Add(2*time.Hour), now.AddDate(0, 0, 21), now, now); err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +123,8 @@ func TestRefusalIsBounded(t *testing.T) {
 	}
 }
 
-// Of many who want one time at once, one gets it, and nobody is told anything else
-// than that it is taken.
+// Of many bookings of one time at once, one succeeds, and all others are refused because it is
+// taken.
 func TestRaceForOneTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 3, 64)
@@ -154,8 +154,8 @@ func TestRaceForOneTime(t *testing.T) {
 	}
 }
 
-// What a plain read shows must not be held against a caller who may have the time: by
-// their own hold, their own appointment, an override, and a request that was answered.
+// What a plain read finds must not be held against a caller who may have the time: because of their
+// own hold, their own appointment, an override, or a request that was already answered.
 func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 3)
@@ -214,8 +214,8 @@ func TestEarlyRefusalSparesOwnTime(t *testing.T) {
 	}
 }
 
-// Bookings pay for the read before the guards only where it is of use, and what is
-// remembered for that is bounded in time and number.
+// Bookings pay for the read before the guards only where it is useful, and what is remembered for
+// it is bounded in time and number.
 func TestReadBeforeGuardsIsForContendedDoctors(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 2, 2)

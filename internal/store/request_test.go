@@ -8,8 +8,8 @@ import (
 	"mems/internal/store"
 )
 
-// Every use case rejects the zero Request, or returns nothing to it: code that forgets to
-// pass a request on does not act as the server.
+// Every use case rejects the zero Request, or returns nothing for it: code that forgets to pass a
+// request on does not act as the server.
 func TestZeroRequestIsRejected(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -89,7 +89,7 @@ func sample(t reflect.Type) reflect.Value {
 	return v
 }
 
-// isEmpty reports whether a result has nothing in it.
+// isEmpty reports whether a result is empty.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map:

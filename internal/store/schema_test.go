@@ -12,7 +12,7 @@ import (
 
 func ignore(database.Migration) {}
 
-// The backstop takes over what is already booked.
+// The migration of the backstop includes existing appointments.
 func TestBackstopOverExistingAppointments(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)

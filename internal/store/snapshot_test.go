@@ -7,8 +7,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// An explanation cannot write: a snapshot has none of the methods by which a use case's
-// transaction does.
+// An explanation cannot write: a snapshot has none of the methods with which a use case's
+// transaction writes.
 func TestSnapshotHasNoWrites(t *testing.T) {
 	t.Parallel()
 	for _, method := range []struct {

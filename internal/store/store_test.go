@@ -13,7 +13,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// now is the moment at which most tests of this package happen.
+// now is the time at which most tests of this package take place.
 var now = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
 
 func fixedClock() time.Time { return now }
@@ -48,7 +48,7 @@ func newFixture(t *testing.T, doctors, patients int) *fixture {
 	return f
 }
 
-// booking is one of the first doctor and patient, after a number of minutes.
+// booking is one of the first doctor and patient, so many minutes after now.
 func (f *fixture) booking(minutes, duration int) clinic.Booking {
 	return clinic.Booking{
 		PatientID: f.patients[0], DoctorID: f.doctors[0],
@@ -56,7 +56,7 @@ func (f *fixture) booking(minutes, duration int) clinic.Booking {
 	}
 }
 
-// overlaps counts, in the database, the pairs of appointments that must not be.
+// overlaps counts the pairs of overlapping appointments in the database, which must be none.
 func (f *fixture) overlaps(t *testing.T) int {
 	t.Helper()
 	var n int
@@ -74,8 +74,7 @@ func (f *fixture) overlaps(t *testing.T) int {
 	return n
 }
 
-// mirrorDifferences counts the rows that the backstop's mirror has too many or
-// too few.
+// mirrorDifferences counts missing and surplus rows of the backstop's mirror.
 func (f *fixture) mirrorDifferences(t *testing.T) int {
 	t.Helper()
 	var wrong, missing int

@@ -14,7 +14,7 @@ import (
 	"mems/internal/storetest"
 )
 
-// writeTrail makes a chain of entries in a process of its own.
+// writeTrail writes a chain of entries in a process of its own.
 func writeTrail(t *testing.T, d *storetest.Database, entries int, keys ...auditchain.Key) {
 	t.Helper()
 	s, _ := openSealed(t, d, keys...)
@@ -57,16 +57,16 @@ func execAll(t *testing.T, d *storetest.Database, statements ...string) {
 }
 
 const (
-	// noSeals takes the seals away.
+	// noSeals removes the seals.
 	noSeals = `UPDATE audit_chains SET seal_seq = NULL, seal = NULL, seal_key = NULL`
-	// noteEnd notes the end of a chain as it is now, as far as that goes without a key.
+	// noteEnd records the current end of a chain, as far as that is possible without a key.
 	noteEnd = `UPDATE audit_chains AS c JOIN audit_entries AS e ON e.chain = c.id
 		SET c.sealed_seq = e.seq, c.sealed_hash = e.hash
 		WHERE c.id = %d AND e.seq = (SELECT MAX(seq) FROM (SELECT seq FROM audit_entries WHERE chain = %[1]d) AS x)`
 )
 
-// Without the key, nothing that was sealed can be taken away, also by a database
-// administrator who changes all that can be changed without it.
+// Without the key, nothing that was sealed can be removed undetected, even by a database
+// administrator who changes everything else.
 func TestSealsFindWhatIsTakenAway(t *testing.T) {
 	t.Parallel()
 	// Chain 2 is from before keys, 3 and 4 are sealed.
@@ -101,7 +101,7 @@ func TestSealsFindWhatIsTakenAway(t *testing.T) {
 				t.Errorf("VerifyAudit after tampering: faults %q, %d of unknown keys; want faults, none of an unknown key",
 					r.Faults, r.UnknownKeys)
 			}
-			// Another process that starts vouches for nothing of it.
+			// Another process that starts does not vouch for any of it.
 			writeTrail(t, d, 1, firstMAC)
 			if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
 				t.Error("VerifyAudit after another process has written found nothing, want the faults from before")
@@ -110,7 +110,7 @@ func TestSealsFindWhatIsTakenAway(t *testing.T) {
 	}
 }
 
-// After keys were in use, a process without them makes faults.
+// Once keys were used, entries of a process without them are reported as faults.
 func TestNothingIsWrittenWithoutAKeyAgain(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -123,8 +123,8 @@ func TestNothingIsWrittenWithoutAKeyAgain(t *testing.T) {
 	}
 }
 
-// A key that is missing is told from a trail that was altered, and a process whose keys
-// are others does not start.
+// A missing key is distinguished from an altered trail, and a process with other keys does not
+// start.
 func TestUnknownAuditKey(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -161,8 +161,8 @@ func TestUnknownAuditKey(t *testing.T) {
 	}
 }
 
-// A process that is killed between an entry and its seal leaves no fault, and what is
-// older than a second or two is sealed while chains are in use.
+// A process that is killed between an entry and its seal leaves no fault, and entries older than a
+// second or two are sealed while chains are in use.
 func TestEntryWithoutASealYet(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -183,7 +183,7 @@ func TestEntryWithoutASealYet(t *testing.T) {
 		}
 	}
 	wantWhole(t, d, firstMAC)
-	// No further than the seal is pruned, and it is verified afterwards.
+	// Only entries before the seal are pruned, and the rest verifies.
 	later := func() time.Time { return now.AddDate(1, 0, 0) }
 	p, err := store.Open(store.Config{DSN: d.DSN, Now: later, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), MACKeys: []auditchain.Key{firstMAC}})
 	if err != nil {
@@ -197,8 +197,8 @@ func TestEntryWithoutASealYet(t *testing.T) {
 	wantWhole(t, d, firstMAC)
 }
 
-// A server that was started before its user got the right to seal is not ready, and
-// says what to run; without an audit key it needs no such right.
+// A server that was started before its user got the right to seal is not ready, and reports what to
+// run; without an audit key it does not need that right.
 func TestReadinessWithoutTheRightToSeal(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -222,8 +222,8 @@ func TestReadinessWithoutTheRightToSeal(t *testing.T) {
 	}
 }
 
-// A trail that a program before seals has written, with keys, is whole before and after
-// the upgrade, and while such a program goes on beside the new one.
+// A trail that a version without seals has written with keys is intact before and after the
+// upgrade, and while such a version keeps running beside the new one.
 func TestUpgradeToSeals(t *testing.T) {
 	t.Parallel()
 	d := storetest.New(t)
@@ -259,7 +259,7 @@ func TestUpgradeToSeals(t *testing.T) {
 	old()
 	writeTrail(t, d, 2, firstMAC)
 	wantWhole(t, d, firstMAC)
-	// What the old program wrote before the first seal cannot be cut off any more.
+	// What the old version wrote before the first seal can no longer be cut off undetected.
 	execAll(t, d, `DELETE FROM audit_entries WHERE chain = 2 AND seq = 3`, fmt.Sprintf(noteEnd, 2))
 	if r := verifyTrail(t, d, firstMAC); len(r.Faults) == 0 {
 		t.Error("VerifyAudit after tampering found nothing, want faults")

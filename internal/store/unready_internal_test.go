@@ -10,7 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// What /readyz says of each cause is what the contract lists.
+// The contract lists what /readyz says of each cause.
 func TestUnreadyDetailsAreInTheContract(t *testing.T) {
 	t.Parallel()
 	contract, err := os.ReadFile("../../openapi.yaml")

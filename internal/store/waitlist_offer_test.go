@@ -8,8 +8,8 @@ import (
 	"mems/internal/store"
 )
 
-// A search reads an entry, and the patient declines the time that it finds before it is
-// offered: it is not offered again, and what the decline wrote stands.
+// A search reads an entry, and the patient declines the time that it finds before it is offered: it
+// is not offered again, and the decline stands.
 func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -31,8 +31,7 @@ func TestDeclinedTimeIsNotOfferedAgain(t *testing.T) {
 	}
 }
 
-// An entry that changed after it was read, and still waits, is offered a time and keeps
-// what was changed.
+// An entry that changed after it was read, and still waits, is offered a time and keeps the change.
 func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 1, 1)
@@ -51,8 +50,8 @@ func TestOfferKeepsWhatAnEntryHasMissed(t *testing.T) {
 	}
 }
 
-// declined makes an entry of the waitlist that is offered the one time it wants and declines
-// it, and returns it as it was read before it was offered anything, as it is now, and the time.
+// declined creates a waitlist entry that is offered the one time it wants and declines it. It
+// returns the entry as it was before the offer, as it is now, and the time.
 func (f *fixture) declined(t *testing.T) (read, declined clinic.WaitlistEntry, slot clinic.Slot) {
 	t.Helper()
 	start := now.Add(24 * time.Hour)
