@@ -89,8 +89,8 @@ func Handler() (http.Handler, error) {
 	}), nil
 }
 
-// settingsPage matches the pages of the settings, and one record of each.
-var settingsPage = regexp.MustCompile(`^doctors(/[1-9][0-9]{0,14})?$`)
+// settingsPage matches the pages of the settings: lists, and one doctor.
+var settingsPage = regexp.MustCompile(`^(rooms|doctors(/[1-9][0-9]{0,14})?)$`)
 
 // isView reports whether a name below /reception/ is the address of a view, as web/src/lib/address.ts
 // writes it: a view, and a date that the calendar can show for those that have one.

@@ -111,6 +111,8 @@ func TestAddresses(t *testing.T) {
 		"/reception/find/2026-11-27":             {http.StatusNotFound, true},
 		"/reception/settings":                    {http.StatusOK, true},
 		"/reception/settings/doctors/12":         {http.StatusOK, true},
+		"/reception/settings/rooms":              {http.StatusOK, true},
+		"/reception/settings/rooms/1":            {http.StatusNotFound, true},
 		"/reception/settings/doctors/0":          {http.StatusNotFound, true},
 		"/reception/settings/secrets":            {http.StatusNotFound, true},
 		"/reception/month":                       {http.StatusNotFound, true},

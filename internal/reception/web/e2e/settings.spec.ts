@@ -125,7 +125,7 @@ test("doctors are found, changed and deactivated, with what is booked shown befo
   await dialog.getByRole("button", { name: "Deactivate" }).click();
   await expect(inMain(page)).toContainText("Inactive: takes no new bookings.");
   expect((await doctorsByName())["Dr. Ada Kern"]?.is_active).toBe(false);
-  await page.getByRole("link", { name: "Doctors", exact: false }).first().click();
+  await page.getByRole("link", { name: "‹ Doctors" }).click();
   await page.getByLabel("Show").selectOption("Inactive");
   await expect(rows).toHaveCount(1);
   await rows.getByRole("link").click();
@@ -258,6 +258,32 @@ test("time off is added with what is booked shown before, removed, and put back"
   await toast(page, "is removed").getByRole("button", { name: "Undo" }).click();
   await expect(entries).toHaveCount(2);
   await expect(inMain(page)).toContainText("Holiday · Back on Saturday");
+});
+
+test("rooms are added, renamed, and taken out of the bookings", async ({ browser }) => {
+  const page = await desk(browser, date);
+  await open(page, "settings/doctors");
+  await page.getByRole("navigation", { name: "Settings" }).getByRole("link", { name: "Rooms" }).press("Enter");
+  await expect(page).toHaveTitle("Rooms · Settings · Reception");
+  await expect(inMain(page)).toContainText("There are no rooms yet");
+  for (const name of ["Room 1", "Laser"]) {
+    await page.getByRole("button", { name: "Add a room" }).press("Enter");
+    await page.keyboard.type(name);
+    await page.keyboard.press("Enter");
+    await expect(page.locator("tbody")).toContainText(name);
+  }
+  await looks(page, "settings-rooms");
+  await page.getByRole("button", { name: "Laser" }).click();
+  const dialog = page.getByRole("dialog", { name: "Edit Laser" });
+  await dialog.getByLabel("Name").fill("room 1");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("This name is already used.");
+  await dialog.getByLabel("Name").fill("Laser room");
+  await dialog.getByLabel("Takes bookings").uncheck();
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.locator("tbody tr").filter({ hasText: "Laser room" })).toContainText("Inactive");
+  await toast(page, "Laser room is saved").getByRole("button", { name: "Undo" }).click();
+  await expect(page.locator("tbody tr").filter({ hasText: "Laser" })).toContainText("Active");
 });
 
 test("what another desk changed meanwhile is not replaced unseen", async ({ browser }) => {

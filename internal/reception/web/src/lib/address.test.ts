@@ -18,6 +18,7 @@ describe("an address", () => {
     "/reception/find",
     "/reception/find?doctor=2&type=3&minutes=45&from=2026-12-01&days=7&part=am",
     "/reception/settings/doctors",
+    "/reception/settings/rooms",
     "/reception/settings/doctors/12?patient=9",
     "/reception/find?specialization=Ear,+nose+%26+throat&days=28",
   ])("%s is written as it was read", (address) => {
@@ -42,6 +43,7 @@ describe("an address", () => {
     ["/reception/toString", "page"],
     ["/reception/settings/toString", "page"],
     ["/reception/settings/doctors/0", "page"],
+    ["/reception/settings/rooms/1", "page"],
     ["/reception/settings/doctors/1/hours", "page"],
     ["/reception/day/2026-02-29", "date"],
     ["/reception/day/27.11.2026", "date"],

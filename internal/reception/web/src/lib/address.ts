@@ -28,7 +28,7 @@ export function isDated(view: View): boolean {
 }
 
 /** The pages of the settings, as addresses name them. */
-export const sections = { doctors: "Doctors" } as const;
+export const sections = { doctors: "Doctors", rooms: "Rooms" } as const;
 
 /** A page of the settings: a list, or one record of it. */
 export interface Page {
@@ -114,7 +114,8 @@ export function addressOf(r: Route): string {
 /** Reads what an address has after "settings"; without anything it is the first page. */
 function settingsPage([section = "", id = "", ...more]: string[]): Page | undefined {
   if (!section) return { section: "doctors" };
-  if (!Object.hasOwn(sections, section) || more.length > 0 || (id && !isId(id))) return undefined;
+  if (!Object.hasOwn(sections, section) || more.length > 0 || (id && (section !== "doctors" || !isId(id))))
+    return undefined;
   return { section: section as Page["section"], ...(id ? { id: Number(id) } : {}) };
 }
 
