@@ -223,6 +223,43 @@ test("hours show what they leave out before they are saved, and what changed mea
   expect((await hoursOf(ada)).timetables).toHaveLength(2);
 });
 
+test("time off is added with what is booked shown before, removed, and put back", async ({ browser }) => {
+  const ada = (await doctorsByName())["Dr. Ada Kern"]?.id;
+  const page = await desk(browser, date);
+  await open(page, `settings/doctors/${ada}`);
+  await expect(inMain(page)).toContainText("None from today on.");
+  await page.getByRole("button", { name: "Add time off" }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Time off of Dr. Ada Kern" });
+  await dialog.getByLabel("First day").fill(date);
+  await dialog.getByLabel("Last day").fill("2028-05-05");
+  await expect(dialog).toContainText("2 appointments then stay booked");
+  await dialog.getByLabel("Note").fill("Back on Saturday");
+  await looks(page, "settings-time-off-add");
+  await dialog.getByRole("button", { name: "Add", exact: true }).press("Enter");
+  await expect(toast(page, "2 appointments to be moved or cancelled")).toBeVisible();
+  await expect(inMain(page)).toContainText(/Tue,? 2 May to Fri,? 5 May 2028/);
+  await expect(inMain(page)).toContainText("Holiday · Back on Saturday");
+
+  await page.getByRole("button", { name: "Add time off" }).click();
+  await dialog.getByLabel("Part of a day").check();
+  await dialog.getByLabel("Day", { exact: true }).fill("2028-06-01");
+  await dialog.getByLabel("To", { exact: true }).fill("07:00");
+  await expect(dialog.getByRole("alert")).toHaveText("The end must be after the start.");
+  await dialog.getByLabel("To", { exact: true }).fill("09:30");
+  await expect(dialog).toContainText("No appointments then.");
+  await dialog.getByLabel("Reason").selectOption("Training");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(inMain(page)).toContainText(/Thu,? 1 Jun 2028, 08:00 to 09:30/);
+  await page.getByRole("heading", { name: "Time off" }).scrollIntoViewIfNeeded();
+  await looks(page, "settings-time-off");
+  const entries = page.locator(".off-list li");
+  await entries.first().getByRole("button", { name: "Remove" }).click();
+  await expect(entries).toHaveCount(1);
+  await toast(page, "is removed").getByRole("button", { name: "Undo" }).click();
+  await expect(entries).toHaveCount(2);
+  await expect(inMain(page)).toContainText("Holiday · Back on Saturday");
+});
+
 test("what another desk changed meanwhile is not replaced unseen", async ({ browser }) => {
   const { id } = (await doctorsByName())["Dr. Émile Ruf"] ?? { id: 0 };
   const page = await desk(browser, date, { answers: /status of 412/ });
