@@ -25,7 +25,7 @@ func read(t *testing.T, file string) string {
 func with(t *testing.T, content, old, mistake string) string {
 	t.Helper()
 	if !strings.Contains(content, old) {
-		t.Fatalf("nothing says %q any more: plant the mistake elsewhere", old)
+		t.Fatalf("the file lacks %q, want it there: this test spoils it", old)
 	}
 	return strings.Replace(content, old, mistake, 1)
 }
@@ -40,7 +40,7 @@ func TestCompose(t *testing.T) {
 		t.Error(err)
 	}
 	if err := check(good, nil); err == nil || !strings.Contains(err.Error(), "Write it into .env") {
-		t.Errorf("without a time zone: %v", err)
+		t.Errorf("check without a time zone = %v, want an error that says where to write it", err)
 	}
 	for _, mistake := range [][2]string{
 		{"read_only: true", "readonly: true"},
@@ -60,7 +60,7 @@ func TestCompose(t *testing.T) {
 		{"    command: [revocations, /backups/mems-revocations.gz]\n", ""},
 	} {
 		if err := check(with(t, good, mistake[0], mistake[1]), zone); err == nil {
-			t.Errorf("%q is not refused", mistake[1])
+			t.Errorf("check with %q = nil, want an error", mistake[1])
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	good := read(t, "Dockerfile")
 	if warnings, err := Dockerfile(t.Context(), []byte(good)); err != nil || len(warnings) > 0 {
-		t.Error(err, warnings)
+		t.Errorf("Dockerfile = %q, %v, want no warnings", warnings, err)
 	}
 	for _, mistake := range [][2]string{
 		{"COPY --from=build /out/mems /usr/local/bin/mems\nCOPY", "COPY --form=build /out/mems /usr/local/bin/mems\nCOPY"},
@@ -81,7 +81,7 @@ func TestDockerfile(t *testing.T) {
 		{"HEALTHCHECK --interval=10s", "HEALTHCHECK --interval=often"},
 	} {
 		if warnings, err := Dockerfile(t.Context(), []byte(with(t, good, mistake[0], mistake[1]))); err == nil && len(warnings) == 0 {
-			t.Errorf("%q is not refused", mistake[1])
+			t.Errorf("Dockerfile with %q: no warning or error, want one", mistake[1])
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestKubernetes(t *testing.T) {
 	} {
 		file := filepath.Join("kubernetes", mistake[0])
 		if _, err := Manifests([]byte(with(t, read(t, file), mistake[1], mistake[2]))); err == nil {
-			t.Errorf("%q is not refused in %s", mistake[2], file)
+			t.Errorf("Manifests of %s with %q = nil, want an error", file, mistake[2])
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestPrometheusRule(t *testing.T) {
 		}
 	}
 	if product.Groups == nil || !reflect.DeepEqual(operator.Spec.Groups, product.Groups) {
-		t.Error("prometheusrule.yaml is not internal/telemetry/alerts.yaml: run make deploy-rules and commit it")
+		t.Error("prometheusrule.yaml differs from internal/telemetry/alerts.yaml, want the same: run make deploy-rules and commit it")
 	}
 }
 
@@ -186,17 +186,17 @@ func TestKubernetesJobs(t *testing.T) {
 		"mems backup \"/backups/", "args: [audit, verify, --anchor, /backups/anchor.json]", "args: [revocations, /backups/", "args: [retain]",
 	} {
 		if !strings.Contains(jobs, words) {
-			t.Errorf("no job has %q", words)
+			t.Errorf("the jobs lack %q, want it in one", words)
 		}
 	}
 	readme, example := read(t, "README.md"), read(t, "kubernetes/secret.example.yaml")
 	for _, name := range []string{"mems", "mems-migrate", "mems-backup"} {
 		if !strings.Contains(readme, "create secret generic "+name+" ") || !strings.Contains(example, "\n  name: "+name+"\n") {
-			t.Errorf("how to make the secret %s is not said", name)
+			t.Errorf("the README or the example does not create the secret %s, want both to", name)
 		}
 	}
 	if !strings.Contains(readme, "create configmap mems-ca ") {
-		t.Error("how to trust an authority of one's own is not said")
+		t.Error("the README does not create the configmap mems-ca, want it to")
 	}
 }
 
@@ -208,7 +208,7 @@ func TestGoreleaser(t *testing.T) {
 	}
 	for _, mistake := range [][2]string{{"ldflags:", "ldflag:"}, {"nfpms:", "nfpm:"}, {"artifacts: binary", "artefacts: binary"}} {
 		if err := Goreleaser(with(t, good, mistake[0], mistake[1])); err == nil {
-			t.Errorf("%q is not refused", mistake[1])
+			t.Errorf("Goreleaser with %q = nil, want an error", mistake[1])
 		}
 	}
 }
@@ -231,22 +231,22 @@ func TestUnits(t *testing.T) {
 		t.Fatalf("%d units, want 11", len(units))
 	}
 	if said, err := Units(t.Context(), t.TempDir(), units); err != nil || said != "" {
-		t.Error(err, said)
+		t.Errorf("Units = %q, %v, want nothing reported", said, err)
 	}
 	// With the drop-in, which is read as if it stood at the unit's end.
 	withTLS := map[string]string{"mems.service": units["mems.service"] + "\n" + read(t, "systemd/tls.conf"), "mems-failed@.service": units["mems-failed@.service"]}
 	if said, err := Units(t.Context(), t.TempDir(), withTLS); err != nil || said != "" {
-		t.Error(err, said)
+		t.Errorf("Units with TLS = %q, %v, want nothing reported", said, err)
 	}
 	withStatus := maps.Clone(units)
 	for _, name := range []string{"mems.service", "mems-backup.service", "mems-audit.service"} {
 		withStatus[name] += "\n" + read(t, "systemd/status.conf")
 	}
 	if said, err := Units(t.Context(), t.TempDir(), withStatus); err != nil || said != "" {
-		t.Error(err, said)
+		t.Errorf("Units with the status directory = %q, %v, want nothing reported", said, err)
 	}
 	units["mems.service"] = with(t, units["mems.service"], "ProtectClock", "ProtectClocks")
 	if said, err := Units(t.Context(), t.TempDir(), units); !strings.Contains(said, "ProtectClocks") && SystemdIsHere() {
-		t.Errorf("%v: a misspelt name is not told: %q", err, said)
+		t.Errorf("Units with a misspelt name = %q, %v, want it reported", said, err)
 	}
 }

@@ -66,11 +66,11 @@ func TestMove(t *testing.T) {
 					}
 					expected := &clinic.Error{Code: clinic.CodeInvalidTransition, Current: from.status, Allowed: from.next}
 					if diff := cmp.Diff(expected, refused); diff != "" {
-						t.Errorf("(-want +got)\n%s", diff)
+						t.Errorf("refusal of %s from %s (-want +got)\n%s", action, from.status, diff)
 					}
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("(-want +got)\n%s", diff)
+					t.Errorf("appointment after %s from %s (-want +got)\n%s", action, from.status, diff)
 				}
 			})
 		}

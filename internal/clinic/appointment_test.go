@@ -35,7 +35,7 @@ func TestCancel(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("(-want +got)\n%s", diff)
+					t.Errorf("cancelled appointment (-want +got)\n%s", diff)
 				}
 			}
 		})

@@ -160,7 +160,7 @@ func wantConflict(t *testing.T, err error, overlaps bool, code clinic.Code, conf
 		t.Fatalf("got %v, want %s", err, code)
 	}
 	if diff := cmp.Diff(&clinic.Error{Code: code, Conflict: conflict}, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("refusal of the booking (-want +got)\n%s", diff)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestDoctorPatch(t *testing.T) {
 			c.patch.Apply(&got)
 			c.want(&want)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+				t.Errorf("patched doctor (-want +got)\n%s", diff)
 			}
 		})
 	}

@@ -75,7 +75,7 @@ func TestErrorValues(t *testing.T) {
 	}
 	for code, err := range want {
 		if diff := cmp.Diff(&clinic.Error{Code: code}, err); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("error of the code %s (-want +got)\n%s", code, diff)
 		}
 	}
 }
@@ -84,6 +84,6 @@ func TestInvalid(t *testing.T) {
 	v := clinic.Violation{Parameter: "date", Code: "format", Detail: "must be a date"}
 	want := &clinic.Error{Code: clinic.CodeValidationFailed, Violations: []clinic.Violation{v}}
 	if diff := cmp.Diff(want, clinic.Invalid(v)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("Invalid (-want +got)\n%s", diff)
 	}
 }

@@ -25,7 +25,7 @@ func TestPatientNormalize(t *testing.T) {
 	want := ann()
 	want.FirstName, want.LastName, want.Phone = "René", "Müller", new("044")
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("normalised patient (-want +got)\n%s", diff)
 	}
 	bare := clinic.Patient{FirstName: "Ann", LastName: "Muster"}
 	bare.Normalize()
@@ -62,7 +62,7 @@ func TestPatientPatch(t *testing.T) {
 			c.patch.Apply(&got)
 			c.want(&want)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+				t.Errorf("patched patient (-want +got)\n%s", diff)
 			}
 			// A transaction may be retried.
 			c.patch.Apply(&got)

@@ -54,7 +54,7 @@ func TestRecurrence(t *testing.T) {
 				got = append(got, s.In(zurich).Format(time.RFC3339Nano))
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+				t.Errorf("dates (-want +got)\n%s", diff)
 			}
 		})
 	}

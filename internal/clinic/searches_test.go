@@ -62,7 +62,7 @@ func TestFirstPerSpecialization(t *testing.T) {
 	free := []clinic.NextFree{{3, "a", &clinic.Slot{}}, {1, "b", &clinic.Slot{}}, {2, "a", &clinic.Slot{}}, {4, "c", nil}}
 	want := []clinic.NextFree{free[0], free[1], free[3]}
 	if diff := cmp.Diff(want, clinic.FirstPerSpecialization(free)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("FirstPerSpecialization (-want +got)\n%s", diff)
 	}
 }
 

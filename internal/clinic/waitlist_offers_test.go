@@ -115,7 +115,7 @@ func TestWaitlistTransitions(t *testing.T) {
 						t.Errorf("error = %v, want none", err)
 					}
 					if diff := cmp.Diff(want, got); diff != "" {
-						t.Errorf("(-want +got)\n%s", diff)
+						t.Errorf("entry after the transition (-want +got)\n%s", diff)
 					}
 				})
 			}

@@ -53,7 +53,7 @@ func TestListWindow(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := clinic.ListWindow(c.date, c.from, c.to, c.ofPatient, zurich)
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+				t.Errorf("ListWindow (-want +got)\n%s", diff)
 			}
 			wantViolations(t, err, c.err)
 		})
@@ -84,7 +84,7 @@ func wantViolations(t *testing.T, err error, want *clinic.Error) {
 		bare.Violations = append(bare.Violations, v)
 	}
 	if diff := cmp.Diff(want, &bare); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("violations (-want +got)\n%s", diff)
 	}
 }
 

@@ -74,6 +74,8 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+
+	request string // "POST /patients", for failures
 }
 
 // Request is a request to send.
@@ -136,7 +138,9 @@ func (c *Client) Try(r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response := &Response{Status: answer.StatusCode, Header: answer.Header, Body: received}
+	response := &Response{
+		Status: answer.StatusCode, Header: answer.Header, Body: received, request: r.Method + " " + r.Path,
+	}
 	c.check(request, response)
 	return response, nil
 }
@@ -170,7 +174,8 @@ func (c *Client) check(request *http.Request, r *Response) {
 		faults = append(faults, "a fault of the server")
 	}
 	for _, fault := range faults {
-		c.t.Errorf("%s %s answered %s off the contract: %s\n%s", request.Method, request.URL.Path, http.StatusText(r.Status), fault, r.Body)
+		c.t.Errorf("%s %s = %d, want a response of the contract: %s\n%s",
+			request.Method, request.URL.Path, r.Status, fault, r.Body)
 	}
 }
 
@@ -209,7 +214,7 @@ func (c *Client) Delete(path string) *Response {
 func (r *Response) Decode(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		t.Fatalf("%v in %s", err, r.Body)
+		t.Fatalf("decode the response to %s: %v, want JSON of %T:\n%s", r.request, err, v, r.Body)
 	}
 }
 
@@ -235,7 +240,7 @@ func (r *Response) Type() string {
 func (r *Response) Want(t testing.TB, status int, problemType string) *Response {
 	t.Helper()
 	if r.Status != status || r.Type() != problemType {
-		t.Errorf("answered %d %q, want %d %q\n%s", r.Status, r.Type(), status, problemType, r.Body)
+		t.Errorf("%s = %d %q, want %d %q:\n%s", r.request, r.Status, r.Type(), status, problemType, r.Body)
 	}
 	return r
 }

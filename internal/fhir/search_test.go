@@ -180,7 +180,7 @@ func TestParseFreeSearch(t *testing.T) {
 				t.Fatalf("refused for %q, want %q", parameterOf(err), c.refused)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" && err == nil {
-				t.Errorf("(-want +got)\n%s", diff)
+				t.Errorf("searched dates (-want +got)\n%s", diff)
 			}
 		})
 	}

@@ -188,7 +188,7 @@ func TestAffectedByDoctors(t *testing.T) {
 		{"effective_from": "2020-01-01", "blocks": []object{{"weekday": 2, "start": "17:00", "end": "22:00"}}},
 	}}))
 	if diff := cmp.Diff([]int64{second, third}, moved[max(0, len(moved)-2):]); diff != "" || len(moved) != 3 {
-		t.Errorf("(-want +got)\n%s%v", diff, moved)
+		t.Errorf("affected by hours in another zone: %v, want 3, ending with (-want +got)\n%s", moved, diff)
 	}
 }
 

@@ -233,7 +233,7 @@ func sightings(t *testing.T, response *openapi3.Response, answer *contracttest.R
 		var value any
 		decoder := json.NewDecoder(bytes.NewReader(answer.Body))
 		if err := decoder.Decode(&value); err != nil {
-			t.Fatalf("%v in %s", err, answer.Body)
+			t.Fatalf("decode the answer: %v, want JSON: %s", err, answer.Body)
 		}
 		look(media.Schema, "answer", value, &all)
 	}

@@ -121,12 +121,12 @@ func (c *confidential) made(client *contracttest.Client, path string, body objec
 	c.t.Helper()
 	answer := client.Post(path, body)
 	if answer.Status != http.StatusCreated {
-		c.t.Fatalf("POST %s: %d %s", path, answer.Status, answer.Body)
+		c.t.Fatalf("POST %s = %d %s, want 201", path, answer.Status, answer.Body)
 	}
 	location := answer.Header.Get("Location")
 	var id int64
 	if _, err := fmt.Sscan(location[strings.LastIndexByte(location, '/')+1:], &id); err != nil {
-		c.t.Fatalf("POST %s: %q", path, location)
+		c.t.Fatalf("POST %s: Location %q, want one that ends with the id", path, location)
 	}
 	return id
 }
@@ -194,16 +194,16 @@ func (c *confidential) check(name string, op *openapi3.Operation, answer *contra
 	for _, s := range seen {
 		switch {
 		case strings.HasPrefix(name, "partner"), name == "nobody":
-			c.t.Errorf("%s by %s shows %s", op.OperationID, name, s)
+			c.t.Errorf("%s by %s shows %s, want it left out", op.OperationID, name, s)
 		case name == "doctor" && s.doctor != 0 && s.doctor != c.doctors[0]:
-			c.t.Errorf("%s by a doctor shows a colleague's %s", op.OperationID, s)
+			c.t.Errorf("%s by a doctor shows a colleague's %s, want it left out", op.OperationID, s)
 		}
 	}
 	outside := strings.HasPrefix(name, "partner") || name == "nobody" || op.OperationID == "getCalendar"
 	body := string(answer.Body)
 	shows := strings.Contains(body, staffWords) || strings.Contains(body, "illness")
 	if outside && shows && !slices.Contains(op.Tags, "System") {
-		c.t.Errorf("%s by %s shows the words of staff: %s", op.OperationID, name, body)
+		c.t.Errorf("%s by %s = %s, want no texts of staff", op.OperationID, name, body)
 	}
 	return seen
 }

@@ -120,7 +120,7 @@ func TestEraseAndExport(t *testing.T) {
 	}
 	for _, word := range []string{"marker@example.org", "MARKER-1", "Marker called", "Marker fell", "Marker shouts", "Marker waits", "Marker limps", "Markerdup"} {
 		if !strings.Contains(string(exported.Body), word) {
-			t.Errorf("the export lacks %q", word)
+			t.Errorf("export lacks %q, want it", word)
 		}
 	}
 
@@ -137,7 +137,7 @@ func TestEraseAndExport(t *testing.T) {
 	for _, table := range s.tables() {
 		for _, word := range []string{"marker", "marc", "5550123", "1980-02-03"} {
 			if text := s.dump(table); strings.Contains(strings.ToLower(text), word) {
-				t.Errorf("%s holds %q after the erasure", table, word)
+				t.Errorf("table %s contains %q after the erasure, want it erased", table, word)
 			}
 		}
 	}

@@ -236,7 +236,7 @@ func TestAlternatives(t *testing.T) {
 		fmt.Sprint(colleague, " 09:15"), fmt.Sprint(colleague, " 09:30"),
 	}
 	if diff := cmp.Diff(want, got[:min(len(got), 5)]); diff != "" || len(got) != 6 {
-		t.Errorf("(-want +got)\n%s\n%v", diff, got)
+		t.Errorf("alternatives: %v, want 6, beginning with (-want +got)\n%s", got, diff)
 	}
 	for i, s := range p.Alternatives {
 		booked := f.book(patient, s.DoctorID, s.StartTime.Format(time.RFC3339), 30)

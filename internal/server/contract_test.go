@@ -40,7 +40,7 @@ func TestEveryCodeIsAProblemType(t *testing.T) {
 	}
 	for _, c := range codes {
 		if !slugs[c[1]] {
-			t.Errorf("clinic's code %q is no problem type of the contract", c[1])
+			t.Errorf("code %q of clinic is not in ProblemSlug, want it to be a problem type of the contract", c[1])
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestEveryOperationIsComplete(t *testing.T) {
 			}
 			for _, s := range statuses {
 				if op.Responses.Value(s) == nil {
-					t.Errorf("%s %s: %s is not documented", method, path, s)
+					t.Errorf("%s %s does not document the response %s, want it", method, path, s)
 				}
 			}
 		}
@@ -99,7 +99,7 @@ func TestArchitecture(t *testing.T) {
 		for _, dep := range found {
 			for _, b := range banned {
 				if dep == b || strings.HasPrefix(dep, b+"/") {
-					t.Errorf("%s must not know %s", pkg, dep)
+					t.Errorf("%s imports %s, want it not to", pkg, dep)
 				}
 			}
 		}
@@ -107,7 +107,7 @@ func TestArchitecture(t *testing.T) {
 	for _, pkg := range []string{"clinic", "auditchain", "ical", "backup"} {
 		for _, dep := range deps("mems/internal/" + pkg) {
 			if strings.HasPrefix(dep, "mems/") && dep != "mems/internal/"+pkg {
-				t.Errorf("%s must import nothing of ours, but knows %s", pkg, dep)
+				t.Errorf("%s imports %s, want no package of ours", pkg, dep)
 			}
 		}
 	}

@@ -229,7 +229,7 @@ func (f *fixture) step(name string, requests []exampleRequest) {
 	request.Header = request.Header.Clone()
 	request.Header.Del("Idempotency-Key") // every example has the same
 	if answer := f.Send(request); answer.Status > 299 {
-		f.t.Fatalf("the step %s was answered %d %s", name, answer.Status, answer.Body)
+		f.t.Fatalf("step %s = %d %s, want success", name, answer.Status, answer.Body)
 	}
 }
 

@@ -72,6 +72,7 @@ func drawRequest(r *rapid.T, method, path string, parameters openapi3.Parameters
 		text := asText(drawValue(r, p.Name, p.Schema.Value, valid))
 		switch p.In {
 		case openapi3.ParameterInPath:
+			text = strings.ReplaceAll(text, "/", "") // %2F is part of no address (TestEncodedPaths)
 			if text == "" || text == "." || text == ".." {
 				text = "0"
 			}

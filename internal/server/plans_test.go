@@ -62,7 +62,7 @@ func TestPlans(t *testing.T) {
 		fmt.Sprintf("%d -> %d 03 09:00 open", second.ID, colleague),
 	}
 	if diff := cmp.Diff(want, told(plan.Items)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+		t.Errorf("items of the plan (-want +got)\n%s", diff)
 	}
 	t.Run("ChangesNothing", func(t *testing.T) {
 		var a api.Appointment
@@ -73,7 +73,7 @@ func TestPlans(t *testing.T) {
 		var read api.Plan
 		f.Get(location).Want(t, 200, "").Decode(t, &read)
 		if diff := cmp.Diff(want, told(read.Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items of the plan as read (-want +got)\n%s", diff)
 		}
 		f.Get("/plans/999999").Want(t, 404, "plan-not-found")
 		f.Post("/plans/999999/apply", object{}).Want(t, 404, "plan-not-found")
@@ -87,7 +87,7 @@ func TestPlans(t *testing.T) {
 		var p api.Problem
 		f.Post(location+"/apply", object{"mode": "all_or_nothing"}).Want(t, 409, "plan-not-applied").Decode(t, &p)
 		if diff := cmp.Diff([]string{want[0], fmt.Sprintf("%d -> %d 03 09:00 refused /problems/doctor-overlap", second.ID, colleague)}, told(p.Report)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("report of the refused plan (-want +got)\n%s", diff)
 		}
 		if visit := p.Report[0].Appointment; visit.DoctorID != ill {
 			t.Errorf("appointment in the report of a refused plan = %+v, want it with doctor %d still", visit, ill)
@@ -126,7 +126,7 @@ func TestPlans(t *testing.T) {
 		f.Patch(fmt.Sprintf("/doctors/%d", last), object{"is_active": false}).Want(t, 200, "")
 		plan, _ := f.planned(object{"doctor_id": last, "first_date": "2027-03-02", "last_date": "2027-03-02"})
 		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> nowhere impossible", visit.ID)}, told(plan.Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items of a plan without colleagues (-want +got)\n%s", diff)
 		}
 	})
 	t.Run("Each", func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestPlans(t *testing.T) {
 			return fmt.Sprintf("%d -> %d 03 %s %s", id, ill, start, outcome)
 		}
 		if diff := cmp.Diff([]string{of(ids[0], "09:00", "open"), of(ids[1], "09:30", "open"), of(ids[2], "10:00", "open")}, told(plan.Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items of the plan (-want +got)\n%s", diff)
 		}
 		f.act(ids[0], "confirm").Want(t, 200, "") // has changed meanwhile
 		f.booked(f.patient(), ill, "2027-03-03T09:45:00Z", 15)
@@ -151,10 +151,10 @@ func TestPlans(t *testing.T) {
 			return p
 		}
 		if diff := cmp.Diff([]string{of(ids[0], "09:00", "changed"), of(ids[1], "09:30", "not_selected"), of(ids[2], "10:00", "moved")}, told(apply(object{"appointment_ids": []int64{ids[0], ids[2]}}).Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items after applying two (-want +got)\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{of(ids[0], "09:00", "changed"), of(ids[1], "09:30", "refused /problems/doctor-overlap"), of(ids[2], "10:00", "moved")}, told(apply(object{}).Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items after applying the rest (-want +got)\n%s", diff)
 		}
 	})
 	t.Run("TypesRoomsAndNowhere", func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestPlans(t *testing.T) {
 		f.bookedWith(other, "2027-03-03T08:00:00Z", object{"room_id": one})
 		plan, location := f.planned(object{"doctor_id": ill, "first_date": "2027-03-02", "last_date": "2027-03-02"})
 		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> %d 03 08:00 open", a.ID, ill), fmt.Sprintf("%d -> %d 02 11:00 open", b.ID, other)}, told(plan.Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items of the plan (-want +got)\n%s", diff)
 		}
 		if room := plan.Items[0].RoomID.MustGet(); room != two {
 			t.Errorf("room %d, want the free one", room)
@@ -176,7 +176,7 @@ func TestPlans(t *testing.T) {
 		f.Post("/closures", object{"start_time": "2027-03-03T00:00:00Z", "end_time": "2027-03-20T00:00:00Z", "name": "x"}).Want(t, 201, "")
 		nowhere, location := f.planned(object{"doctor_id": ill, "start_time": "2027-03-03T00:00:00Z", "end_time": "2027-03-03T12:00:00Z", "horizon_days": 14})
 		if diff := cmp.Diff([]string{fmt.Sprintf("%d -> nowhere impossible", a.ID)}, told(nowhere.Items)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("items of a plan while the clinic is closed (-want +got)\n%s", diff)
 		}
 		var applied api.Plan
 		f.Post(location+"/apply", object{}).Want(t, 200, "").Decode(t, &applied)

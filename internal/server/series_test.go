@@ -60,7 +60,7 @@ func TestSeries(t *testing.T) {
 	same := func(got, want []string) {
 		t.Helper()
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+			t.Errorf("dates (-want +got)\n%s", diff)
 		}
 	}
 	at := func(start string) string { return fmt.Sprint(start, " ", doctor, " scheduled") }

@@ -167,7 +167,7 @@ func TestStreamIsPrompt(t *testing.T) {
 			case at := <-arrived:
 				delays = append(delays, at.Sub(committed[i]))
 			case <-time.After(20 * time.Second):
-				t.Fatalf("event %d did not come", i)
+				t.Fatalf("event %d did not come within the time, want it", i)
 			}
 		}
 		slices.Sort(delays)

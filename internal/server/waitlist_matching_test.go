@@ -174,7 +174,7 @@ func TestWaitlistFindsAllFreeTime(t *testing.T) {
 			return func() {
 				f.Post(fmt.Sprintf("/plans/%d/apply", p.ID), object{}).Want(f.t, 200, "")
 				if got := f.appointment(a.ID); got.StartTime.Day() != 3 {
-					f.t.Errorf("%s", placed(got))
+					f.t.Errorf("appointment after applying the plan = %s, want it on the 3rd", placed(got))
 				}
 			}
 		},

@@ -49,7 +49,8 @@ func TestOperationsInAnyOrder(t *testing.T) {
 		}).Example(draw.Int())
 		meet(draw, &request, records)
 		if answer := f.Send(request); answer.Status >= 500 {
-			t.Fatalf("request %d, %s %s %s: %d %s", n, request.Method, request.Path, request.Body, answer.Status, answer.Body)
+			t.Fatalf("request %d, %s %s %s = %d %s, want no 5xx",
+				n, request.Method, request.Path, request.Body, answer.Status, answer.Body)
 		}
 	}
 }

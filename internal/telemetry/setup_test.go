@@ -156,7 +156,7 @@ func (f *fixture) scrape() map[string]float64 {
 	w := httptest.NewRecorder()
 	f.watch.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusOK {
-		f.t.Fatalf("metrics: %d", w.Code)
+		f.t.Fatalf("GET /metrics = %d, want 200", w.Code)
 	}
 	series := map[string]float64{}
 	for line := range strings.Lines(w.Body.String()) {

@@ -35,7 +35,7 @@ func TestMapNamesWhatIsThere(t *testing.T) {
 			}
 			content, err := os.ReadFile(name)
 			if err != nil {
-				t.Errorf("the map names %s: %v", m[1], err)
+				t.Errorf("the map names %s: %v, want a file that exists", m[1], err)
 			}
 			code.Write(content)
 		}
@@ -50,7 +50,7 @@ func TestMapNamesWhatIsThere(t *testing.T) {
 				definition = `\b` + function + `\(`
 			}
 			if !regexp.MustCompile(definition).MatchString(code.String()) {
-				t.Errorf("the map names %s in%s, which has it no more", m[1], cells[1])
+				t.Errorf("the map names %s in%s, want a function that is there", m[1], cells[1])
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func TestShippedLinks(t *testing.T) {
 			}
 			documents++
 			if dead := deadLinks(text, place, files); len(dead) > 0 {
-				t.Errorf("%s: %s leads nowhere by %q", name, place, dead)
+				t.Errorf("%s: links of %s that lead nowhere = %q, want none", name, place, dead)
 			}
 		}
 		if documents != 7 {
@@ -82,6 +82,6 @@ func TestShippedLinks(t *testing.T) {
 		}
 	}
 	if dead := deadLinks("[a](b.md) [b](#c) [c](#d)\n# D", "a.md", map[string]string{"a.md": "# D"}); len(dead) != 2 {
-		t.Errorf("dead links found: %q", dead)
+		t.Errorf("dead links = %q, want 2", dead)
 	}
 }
