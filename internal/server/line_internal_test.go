@@ -450,9 +450,9 @@ func TestPauseIsNoOverload(t *testing.T) {
 	})
 }
 
-// Whatever comes, in whatever order, whoever leaves a place, and comes back at once: in the
-// end nothing is left; and never more than there are places are admitted, nor of one caller
-// more than its share.
+// Requests that come in any order, leave a place and come back at once: in the end nothing is
+// left; and never more than there are places are admitted, nor of one caller more than its
+// share.
 func TestLineNeverLeaks(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
