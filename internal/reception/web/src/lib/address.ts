@@ -119,7 +119,10 @@ function settingsPage([section = "", id = "", ...more]: string[]): Page | undefi
   return { section: section as Page["section"], ...(id ? { id: Number(id) } : {}) };
 }
 
-/** Writes the window's title; name is the doctor's, or the record's of the settings. Titles are kept with addresses, so a patient's name is in neither. */
+/**
+ * Writes the window's title; name is the doctor's, or the record's of the settings. Titles are kept with
+ * addresses, so a patient's name is in neither.
+ */
 export function titleOf(r: Route, name: string): string {
   const dated = (date: string) => `${shortDate(date)} ${date.slice(0, 4)}`;
   const first = r.view === "week" ? monday(r.date) : r.date;
