@@ -25,6 +25,8 @@ RUSH      ?=
 FAULTS    ?=
 WITHOUT   ?=
 TESTARGS  ?=
+# What make test tests besides the server.
+PACKAGES  ?= ./...
 # Empty: make test does not measure coverage, and takes less time.
 COVER     ?= 1
 
@@ -92,7 +94,7 @@ test: go-present ## all tests, race detector on, against a private database
 	@# its processors, and a backup of theirs stops every write of the database's server for a moment.
 	$(WITHDB) sh -uc 'failed=0; \
 	  $(TEST_ALL)$(if $(COVER), -coverprofile=$(PROFILE).server) ./internal/server || failed=1; \
-	  $(TEST_ALL)$(if $(COVER), -coverprofile=$(PROFILE).others) $$($(GO) list ./... | grep -v /internal/server$$) || failed=1; \
+	  $(TEST_ALL)$(if $(COVER), -coverprofile=$(PROFILE).others) $$($(GO) list $(PACKAGES) | grep -v /internal/server$$) || failed=1; \
 	  exit $$failed'
 	@$(if $(COVER),{ cat $(PROFILE).server; tail -n +2 $(PROFILE).others; } > $(PROFILE))
 
@@ -105,9 +107,14 @@ testdb: go-present ## a database server for tests in other terminals, until Ctrl
 test-mariadb: ## all tests on MariaDB
 	@$(MAKE) test ENGINE=mariadb
 
+# What depends on the engine: the packages whose tests open a database or ask which engine it is. Not the bench,
+# which is tried on the other one: nothing is measured here.
+ENGINE_TESTS = $(shell grep -rlE '"mems/internal/storetest"|^package storetest|MEMS_TEST_DATABASE_ENGINE' --include='*_test.go' cmd internal)
+ENGINE_PACKAGES = $(addprefix ./,$(filter-out internal/bench/,$(sort $(dir $(ENGINE_TESTS)))))
+
 .PHONY: test-mysql
-test-mysql: ## all tests on MySQL
-	@$(MAKE) test ENGINE=mysql
+test-mysql: ## the tests that use a database, on MySQL
+	@$(MAKE) test ENGINE=mysql PACKAGES='$(ENGINE_PACKAGES)' COVER=
 
 .PHONY: kill-moments
 kill-moments: go-present ## end a first start COUNT (200) times at random moments, by random signals
@@ -173,7 +180,7 @@ attack: go-present ## hostile clients against real servers; prints which defence
 prove: go-present ## book while servers and the database are killed, then check everything; ENGINE=mariadb|mysql|cluster DURATION CLIENTS DOCTORS SEED OPERATIONS RUSH FAULTS
 	@$(GO) run ./internal/proof $(if $(ENGINE),-engine $(ENGINE)) -duration $(DURATION) -clients $(CLIENTS) $(if $(DOCTORS),-doctors $(DOCTORS)) -seed $(SEED) $(if $(OPERATIONS),-operations '$(OPERATIONS)') $(if $(RUSH),-rush $(RUSH)) $(if $(FAULTS),-faults '$(FAULTS)')
 
-# Without a docstring: for .ci/run, which has three of them going at once.
+# Without a docstring: for .ci/run, which has all of them going at once.
 .PHONY: prove-on-mariadb prove-on-mysql prove-on-cluster
 prove-on-mariadb prove-on-mysql prove-on-cluster: prove-on-%:
 	@$(MAKE) --no-print-directory prove ENGINE=$*
