@@ -22,9 +22,10 @@ import { toasts } from "./toasts.svelte.js";
 import { ui } from "./ui.svelte.js";
 import { type Move, ANY_ROOM, rescheduleOf } from "./draft.js";
 import { breakable } from "./override.js";
-import { mems } from "./client.js";
+import { ifMatch, mems } from "./client.js";
 import { spokenName } from "./person.js";
 import { clock, shortDateAt } from "./time.js";
+import { appointments } from "./words.js";
 
 type Step = "confirm" | "check-in" | "start" | "complete" | "no-show" | "leave" | "undo";
 
@@ -46,10 +47,9 @@ function who(a: Appointment): string {
 
 /** Undoes what an answer was to, unless the appointment has been changed since. */
 async function undo(done: { data: Appointment; response: Response }, was: Appointment, said = "undone"): Promise<void> {
-  const etag = done.response.headers.get("ETag");
   const answer = await mems.undoAppointment({
     path: { id: done.data.id },
-    ...(etag ? { headers: { "If-Match": etag } } : {}),
+    ...ifMatch(done.response.headers.get("ETag")),
   });
   if (isProblem(answer.error, "precondition-failed"))
     toasts.warn(`${who(was)} was changed since then; nothing was undone.`);
@@ -180,7 +180,7 @@ export async function cancelSeries(
 ): Promise<Problem | NoAnswer | undefined> {
   const answer = await mems.cancelSeries({ path: { id: s.id }, body: { reason } });
   if (answer.error) return answer.error;
-  toasts.say(`${n} ${n === 1 ? "appointment" : "appointments"} of the series cancelled.`);
+  toasts.say(`${appointments(n)} of the series cancelled.`);
   refresh();
   return undefined;
 }

@@ -1,6 +1,8 @@
 // Birth dates as the viewer writes and reads them, which is by the language of
 // the browser; the server takes and gives YYYY-MM-DD.
 
+import { folded } from "./words.js";
+
 const viewer = (): string => (typeof navigator === "undefined" ? "en-GB" : navigator.language);
 const plain = { calendar: "gregory", numberingSystem: "latn", timeZone: "UTC" } as const;
 
@@ -79,10 +81,9 @@ function dayFirst(locale: string): boolean {
 // A month by its name or the beginning of it, in the viewer's language or in English.
 function monthOf(text: string, locale: string): number | undefined {
   if (!/^\p{L}{3}/u.test(text)) return undefined;
-  const key = (s: string) => s.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
   for (const language of [locale, "en"]) {
     const long = new Intl.DateTimeFormat(language, { ...plain, month: "long" });
-    for (let m = 0; m < 12; m++) if (key(long.format(Date.UTC(2000, m, 15))).startsWith(key(text))) return m + 1;
+    for (let m = 0; m < 12; m++) if (folded(long.format(Date.UTC(2000, m, 15))).startsWith(folded(text))) return m + 1;
   }
   return undefined;
 }

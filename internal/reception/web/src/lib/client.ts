@@ -46,5 +46,10 @@ async function until(moment: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Makes a change conditional on the version that was read, where one is known. */
+export function ifMatch(etag: string | null | undefined): { headers?: { "If-Match": string } } {
+  return etag ? { headers: { "If-Match": etag } } : {};
+}
+
 /** The one client of the desk. */
 export const mems = createMems({ baseUrl: "", apiKey, actor: "reception desk", fetch: send });

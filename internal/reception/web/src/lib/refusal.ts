@@ -141,6 +141,11 @@ export function typeText(type: string): string {
   return Object.hasOwn(words, slug) ? words[slug as ProblemSlug] : "This was refused. Look again, then retry.";
 }
 
+/** A refusal in words where something was to be read, which the user can ask for again. */
+export function unreadText(error: Problem | NoAnswer): string {
+  return isAway(error) ? "The server can't be reached." : problemText(error);
+}
+
 /** A refusal in words where nothing was typed: what is shown stays, and is read again. */
 export function errorText(error: Problem | NoAnswer): string {
   return isAway(error) ? "The server can't be reached. What you see may be old; trying again." : problemText(error);

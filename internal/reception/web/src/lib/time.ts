@@ -136,6 +136,11 @@ export function shortDate(date: string): string {
   return short.format(new Date(`${date}T12:00:00Z`));
 }
 
+/** "Tue, 2 Mar 2027" */
+export function datedShort(date: string): string {
+  return `${shortDate(date)} ${date.slice(0, 4)}`;
+}
+
 /** The short date on which a moment falls, by the clinic's clocks. */
 export function shortDateAt(at: number | string, zone: string): string {
   return shortDate(dateAt(at, zone));

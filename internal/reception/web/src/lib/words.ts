@@ -61,6 +61,16 @@ export function fullName(p: { first_name: string; last_name: string } | undefine
   return p ? `${p.last_name}, ${p.first_name}` : "";
 }
 
+/** "1 appointment", "3 appointments" */
+export function appointments(n: number): string {
+  return `${n} ${n === 1 ? "appointment" : "appointments"}`;
+}
+
+/** A text without case and accents, to compare it with what somebody types. */
+export function folded(text: string): string {
+  return text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+}
+
 /** What an appointment or a walk-in is for, and what staff should know, on one line. */
 export function texts(of: { reason?: string | null; note?: string | null }): string {
   return [of.reason, of.note].filter(Boolean).join(" · ");

@@ -1,8 +1,9 @@
 // A doctor's record as the settings change it, with a way back.
-import type { Doctor, DoctorPatch, NoAnswer, Problem } from "mems-client";
-import { calendar } from "../lib/calendar.svelte.js";
-import { mems } from "../lib/client.js";
+import { type Doctor, type DoctorPatch, etag, type NoAnswer, type Problem } from "mems-client";
+import { ifMatch, mems } from "../lib/client.js";
 import { toasts } from "../lib/toasts.svelte.js";
+import { appointments } from "../lib/words.js";
+import { showChange } from "./directory.svelte.js";
 
 /** A record as it was read, with its version for If-Match. */
 export interface Opened {
@@ -19,38 +20,25 @@ export async function patchDoctor(
   const names = (Object.keys(entered) as (keyof DoctorPatch)[]).filter((n) => entered[n] !== was[n]);
   if (!names.length) return undefined;
   const of = (from: DoctorPatch): DoctorPatch => Object.fromEntries(names.map((n) => [n, from[n]]));
-  const headers = version ? { "If-Match": version } : {};
-  const answer = await mems.updateDoctor({ path: { id: was.id }, body: of(entered), headers });
+  const answer = await mems.updateDoctor({ path: { id: was.id }, body: of(entered), ...ifMatch(version) });
   if (answer.error) return answer.error;
   const left = answer.data.affected_appointments.length;
   toasts.say(`${said(was, entered)}${left ? ` ${appointments(left)} to be moved or cancelled.` : ""}`, async () => {
-    const etag = answer.response.headers.get("ETag");
     const undone = await mems.updateDoctor({
       path: { id: was.id },
       body: of(was),
-      headers: etag ? { "If-Match": etag } : {},
+      ...ifMatch(etag(answer)),
     });
     if (undone.error) toasts.showError(undone.error);
     else toasts.say(`${was.full_name} is as before.`);
-    await show();
+    await showChange();
   });
-  await show();
+  await showChange();
   return undefined;
-}
-
-/** "1 appointment", "3 appointments" */
-export function appointments(n: number): string {
-  return `${n} ${n === 1 ? "appointment" : "appointments"}`;
 }
 
 function said(was: Doctor, entered: DoctorPatch): string {
   const name = entered.full_name ?? was.full_name;
   if (entered.is_active === false) return `${name} takes no new bookings.`;
   return entered.is_active ? `${name} takes bookings again.` : `${name} is saved.`;
-}
-
-// Announced to other desks; here at once, also where changes are not announced.
-async function show(): Promise<void> {
-  await calendar.readDirectory().catch(() => undefined);
-  calendar.reread();
 }
