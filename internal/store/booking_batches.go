@@ -227,26 +227,11 @@ func placedSQL(made []clinic.Appointment) (statement string, args []any) {
 
 // storeAnswersOfBatch stores the answers to the bookings that have an idempotency key.
 func storeAnswersOfBatch(ctx context.Context, t *tx, batch []*batchedBooking) error {
-	var args []any
-	rows := 0
+	var all []newAnswer
 	for _, m := range batch {
-		key := m.req.Idempotency
-		if key == nil {
-			continue
+		if m.req.Idempotency != nil {
+			all = append(all, newAnswer{req: m.req, answer: []any{m.answer}, patient: &m.booking.PatientID})
 		}
-		rows++
-		caller := m.req.Access.Subject
-		sealed, err := key.seal(caller, []any{m.answer})
-		if err != nil {
-			return err
-		}
-		args = append(args, caller, key.id(), key.Request[:], sealed, m.booking.PatientID, t.now)
 	}
-	if rows == 0 {
-		return nil
-	}
-	_, err := t.ExecContext(ctx, `
-		INSERT INTO idempotency_keys (caller, id_key, request, answer, patient_id, created_at)
-		VALUES (?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, rows-1), args...)
-	return err
+	return insertAnswers(ctx, t, all)
 }

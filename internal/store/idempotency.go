@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -141,6 +142,34 @@ func storeAnswer(ctx context.Context, t *tx, key *IdempotencyKey, answer []any) 
 	}
 	_, err = t.ExecContext(ctx, `UPDATE idempotency_keys SET answer = ?, patient_id = ? WHERE caller = ? AND id_key = ?`,
 		sealed, t.patient(), caller, key.id())
+	return err
+}
+
+// newAnswer is an answer to a request whose key is not known yet.
+type newAnswer struct {
+	req     Request // has a key
+	answer  any     // *clinic.Error for a refusal
+	refused bool
+	patient *int64 // whom the request concerns
+}
+
+// insertAnswers stores answers by one statement. It fails if one of the keys is known. Primary key.
+func insertAnswers(ctx context.Context, t *tx, all []newAnswer) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var args []any
+	for _, a := range all {
+		caller, key := a.req.Access.Subject, a.req.Idempotency
+		sealed, err := key.seal(caller, a.answer)
+		if err != nil {
+			return err
+		}
+		args = append(args, caller, key.id(), key.Request[:], sealed, a.refused, a.patient, t.now)
+	}
+	_, err := t.ExecContext(ctx, `
+		INSERT INTO idempotency_keys (caller, id_key, request, answer, refused, patient_id, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`+strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?)`, len(all)-1), args...)
 	return err
 }
 

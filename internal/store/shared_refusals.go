@@ -1,12 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -192,34 +191,28 @@ func (s *Store) explainBatch(line *refusalLine, batch []*batchedBooking, wanted 
 }
 
 // storeRefusals stores the refusals of those who have an idempotency key, in one transaction. On any
-// error, as when one of the keys is known, each has to do so itself. Primary key, in its order.
+// error, as when one of the keys is known, each has to do so itself.
 func (s *Store) storeRefusals(ctx context.Context, batch []*batchedBooking) error {
-	keyed := slices.DeleteFunc(slices.Clone(batch), func(m *batchedBooking) bool {
-		return m.req.Idempotency == nil || !isSlotConflict(m.err)
-	})
-	byKey := func(a, b *batchedBooking) int {
-		return cmp.Or(cmp.Compare(a.req.Access.Subject, b.req.Access.Subject), bytes.Compare(a.req.Idempotency.id(), b.req.Idempotency.id()))
+	type key struct{ caller, id string }
+	keyed := map[key]*batchedBooking{} // of two with one key, the other has to ask for the first one's answer
+	for _, m := range batch {
+		if m.req.Idempotency != nil && isSlotConflict(m.err) {
+			keyed[key{m.req.Access.Subject, string(m.req.Idempotency.id())}] = m
+		}
 	}
-	slices.SortStableFunc(keyed, byKey)
-	keyed = slices.CompactFunc(keyed, func(a, b *batchedBooking) bool { return byKey(a, b) == 0 })
 	if len(keyed) == 0 {
 		return nil
 	}
+	var all []newAnswer
+	// In the order of the primary key, so that two transactions do not wait for each other.
+	for _, k := range slices.SortedFunc(maps.Keys(keyed), func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.caller, b.caller), cmp.Compare(a.id, b.id))
+	}) {
+		known, _ := errors.AsType[*clinic.Error](keyed[k].err)
+		all = append(all, newAnswer{req: keyed[k].req, answer: known, refused: true})
+	}
 	err := s.transact(ctx, SystemRequest(), func(t *tx, st *chainTip) (*chainTip, error) {
-		var args []any
-		for _, m := range keyed {
-			caller, key := m.req.Access.Subject, m.req.Idempotency
-			known, _ := errors.AsType[*clinic.Error](m.err)
-			sealed, err := key.seal(caller, known)
-			if err != nil {
-				return nil, err
-			}
-			args = append(args, caller, key.id(), key.Request[:], sealed, t.now)
-		}
-		_, err := t.ExecContext(ctx, `
-			INSERT INTO idempotency_keys (caller, id_key, request, answer, refused, created_at)
-			VALUES (?, ?, ?, ?, 1, ?)`+strings.Repeat(`, (?, ?, ?, ?, 1, ?)`, len(keyed)-1), args...)
-		if err != nil {
+		if err := insertAnswers(ctx, t, all); err != nil {
 			return nil, err
 		}
 		return s.flushRecords(ctx, t, st)
