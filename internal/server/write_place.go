@@ -18,7 +18,7 @@ type writePlace struct {
 
 	turns *takenTurns
 	place *place
-	left  bool // its turns, and perhaps its place
+	left  bool // its turns; its place as well, unless it has resumed
 }
 
 // admitWrite waits for the request's turn at its doctors, then for a place. If only the
@@ -81,8 +81,8 @@ func (w *writePlace) Leave() {
 	w.turns.leave()
 }
 
-// Resume implements store.Place. The turns stay with the others: who leads those who want a
-// doctor's guard is the only one of them.
+// Resume implements store.Place. It takes no turn, which only a request that goes on alone needs:
+// those who want the same guard are the ones that this request leads.
 func (w *writePlace) Resume() { w.place = w.admission.writes.admitAnyway(w.caller) }
 
 // Enter implements store.Place. On an error w has nothing to release.
