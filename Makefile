@@ -107,8 +107,8 @@ testdb: go-present ## a database server for tests in other terminals, until Ctrl
 test-mariadb: ## all tests on MariaDB
 	@$(MAKE) test ENGINE=mariadb
 
-# What depends on the engine: the packages whose tests open a database or ask which engine it is. Not the bench,
-# which is tried on the other one: nothing is measured here.
+# What depends on the engine: the packages whose tests open a database or ask which engine it is. internal/bench is
+# left out: its tests only try whether it runs, and do so on MariaDB.
 ENGINE_TESTS = $(shell grep -rlE '"mems/internal/storetest"|^package storetest|MEMS_TEST_DATABASE_ENGINE' --include='*_test.go' cmd internal)
 ENGINE_PACKAGES = $(addprefix ./,$(filter-out internal/bench/,$(sort $(dir $(ENGINE_TESTS)))))
 

@@ -1,6 +1,6 @@
 // The view, day and doctor that are shown, and what was read for them.
 import { type Change, isProblem, type NoAnswer, type Problem, problemOf } from "mems-client";
-import type { Criteria, Page } from "./address.js";
+import { type Criteria, isDated, type Page } from "./address.js";
 import { server } from "./client.js";
 import type { Known } from "./columns.js";
 import { directory } from "./directory.svelte.js";
@@ -195,7 +195,7 @@ class Calendar {
 
   /** Whether the view reads for itself what it shows, and not the appointments of a day. */
   get apart(): boolean {
-    return this.view === "find" || this.view === "settings";
+    return !isDated(this.view);
   }
 
   /** Whether the last reading failed; the next attempt is then a matter of how often it did. */
